@@ -56,7 +56,11 @@ export interface Task {
   readonly command: string
   /** Host folder that is `/spell` in the run. */
   readonly spellFolder: string
-  /** Folder for the runtime's own files about this task (exit status, process ids); kept until `remove`. */
+  /**
+   * Folder for the runtime's own files about this task (exit status, process ids); kept until `remove`. It is
+   * `controlFolderOf(attemptsFolder, id)`, so that it is found by the id alone, and exists, as the spell folder and the
+   * output file's folder do, before `start`.
+   */
   readonly controlFolder: string
   readonly outputFile: string
   readonly outputLimitBytes: number
