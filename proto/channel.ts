@@ -1,0 +1,245 @@
+import {
+  type ChannelOptions,
+  type Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type CallOptions as GrpcCallOptions,
+  Metadata,
+} from '@grpc/grpc-js'
+import { type Clock, systemClock } from '../common/clock.js'
+import { Connections, type TlsIdentity } from './connections.js'
+import { Outgoing } from './outgoing.js'
+import { rpcErrorFrom } from './rpc-error.js'
+import type { Method } from './wire.js'
+
+/** No message of ours is larger, in bytes; a server names it when it refuses one. */
+export const maxMessageBytes = 4 * 1024 * 1024
+
+export interface ChannelSettings {
+  /** `host:port` of coordinators; all serve the same. One that connects is used, and another when it goes. */
+  readonly addresses: readonly string[]
+  readonly tls: TlsIdentity
+  /** Sent as `authorization: Bearer <token>` with every call, unless the call brings its own. */
+  readonly token?: string
+  /** How often a quiet connection is proven alive, in milliseconds; 20,000 when left out. */
+  readonly keepaliveMs?: number
+  readonly clock?: Clock
+}
+
+export interface CallOptions {
+  /** From now on, in milliseconds; none when left out. Over it: DEADLINE_EXCEEDED. */
+  readonly deadlineMs?: number
+  /** Cancels the call, which then throws the signal's reason. */
+  readonly signal?: AbortSignal
+  readonly token?: string
+  /** Further metadata, names in lower case. */
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+/** A call that takes many messages and answers once. */
+export interface Upload<Response> {
+  /** Resolves once there is room for another message. */
+  write(message: object): Promise<void>
+  /** Says that all has been sent, and waits for the answer. */
+  finish(): Promise<Response>
+  cancel(): void
+}
+
+/** A call in which both sides send as they like. Leaving the loop over it cancels it. */
+export interface Conversation<Response> extends AsyncIterable<Response> {
+  /** Resolves once there is room for another message. */
+  write(message: object): Promise<void>
+  /** Nothing more comes from here; the other side may go on. */
+  end(): void
+  cancel(): void
+}
+
+/** The client's side of gRPC: throws RpcError for whatever a call ends with, but the signal's reason when that cancelled it. */
+export class Channel {
+  readonly #token: string | undefined
+  readonly #clock: Clock
+  readonly #connections: Connections
+
+  constructor(settings: ChannelSettings) {
+    this.#token = settings.token
+    this.#clock = settings.clock ?? systemClock
+    const options = channelOptions(settings.keepaliveMs ?? 20_000)
+    this.#connections = new Connections(settings.addresses, settings.tls, options, this.#clock)
+  }
+
+  async call<Request, Response>(
+    method: Method<Request, Response>,
+    request: object,
+    options: CallOptions = {},
+  ): Promise<Response> {
+    const bytes = method.request.encode(request)
+    const client = await this.#client(options)
+    return await new Promise<Response>((resolve, reject) => {
+      const call = client.makeUnaryRequest(
+        method.path,
+        asIs,
+        method.response.decode,
+        bytes,
+        this.#metadata(options),
+        this.#limits(options),
+        (error, response) => {
+          unlink()
+          if (error) reject(reasonOf(error, options))
+          else resolve(response as Response)
+        },
+      )
+      const unlink = linkSignal(options.signal, call)
+    })
+  }
+
+  /** Reads ahead no more than a few messages. Leaving the loop cancels the call. */
+  async *serverStream<Request, Response>(
+    method: Method<Request, Response>,
+    request: object,
+    options: CallOptions = {},
+  ): AsyncGenerator<Response, void, undefined> {
+    const bytes = method.request.encode(request)
+    const client = await this.#client(options)
+    const call = client.makeServerStreamRequest(
+      method.path,
+      asIs,
+      method.response.decode,
+      bytes,
+      this.#metadata(options),
+      this.#limits(options),
+    )
+    yield* incoming(call, options)
+  }
+
+  async clientStream<Request, Response>(
+    method: Method<Request, Response>,
+    options: CallOptions = {},
+  ): Promise<Upload<Response>> {
+    const client = await this.#client(options)
+    let answered: (error: unknown, response?: Response) => void = () => undefined
+    const answer = new Promise<Response>((resolve, reject) => {
+      answered = (error, response) => (error ? reject(error) : resolve(response as Response))
+    })
+    // Whoever only writes is told by write(); an answer that nobody asks for is not an unhandled rejection.
+    answer.catch(() => undefined)
+    const call = client.makeClientStreamRequest(
+      method.path,
+      asIs,
+      method.response.decode,
+      this.#metadata(options),
+      this.#limits(options),
+      (error, response) => {
+        unlink()
+        const reason = error ? reasonOf(error, options) : undefined
+        outgoing.ended(reason)
+        answered(reason, response)
+      },
+    )
+    const unlink = linkSignal(options.signal, call)
+    const outgoing = new Outgoing(call)
+    return {
+      write: (message) => outgoing.write(method.request.encode(message)),
+      finish: () => {
+        outgoing.end()
+        return answer
+      },
+      cancel: () => call.cancel(),
+    }
+  }
+
+  async conversation<Request, Response>(
+    method: Method<Request, Response>,
+    options: CallOptions = {},
+  ): Promise<Conversation<Response>> {
+    const client = await this.#client(options)
+    const call: ClientDuplexStream<Buffer, Response> = client.makeBidiStreamRequest(
+      method.path,
+      asIs,
+      method.response.decode,
+      this.#metadata(options),
+      this.#limits(options),
+    )
+    const outgoing = new Outgoing(call)
+    call.on('error', (error) => outgoing.ended(reasonOf(error, options)))
+    call.on('end', () => outgoing.ended())
+    return {
+      write: (message) => outgoing.write(method.request.encode(message)),
+      end: () => outgoing.end(),
+      cancel: () => call.cancel(),
+      [Symbol.asyncIterator]: () => incoming(call, options),
+    }
+  }
+
+  /** Ends the connections. Calls under way end with UNAVAILABLE or CANCELLED. Safe to call twice. */
+  close(): void {
+    this.#connections.close()
+  }
+
+  async #client(options: CallOptions): Promise<Client> {
+    options.signal?.throwIfAborted()
+    const client = await this.#connections.client()
+    options.signal?.throwIfAborted()
+    return client
+  }
+
+  #metadata(options: CallOptions): Metadata {
+    const metadata = new Metadata()
+    const token = options.token ?? this.#token
+    if (token !== undefined) metadata.set('authorization', `Bearer ${token}`)
+    for (const [name, value] of Object.entries(options.metadata ?? {})) metadata.set(name, value)
+    return metadata
+  }
+
+  #limits(options: CallOptions): GrpcCallOptions {
+    return options.deadlineMs === undefined ? {} : { deadline: this.#clock.now() + options.deadlineMs }
+  }
+}
+
+const asIs = (bytes: Buffer): Buffer => bytes
+
+/** For every connection that a program of ours opens. */
+export function channelOptions(keepaliveMs: number): ChannelOptions {
+  return {
+    'grpc.keepalive_time_ms': keepaliveMs,
+    'grpc.keepalive_timeout_ms': Math.min(10_000, keepaliveMs),
+    'grpc.keepalive_permit_without_calls': 1,
+    'grpc.initial_reconnect_backoff_ms': 200,
+    'grpc.max_reconnect_backoff_ms': 5_000,
+    'grpc.max_receive_message_length': 2 * maxMessageBytes,
+    'grpc.enable_retries': 0,
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.service_config_disable_resolution': 1,
+  }
+}
+
+async function* incoming<Response>(
+  call: ClientReadableStream<Response> | ClientDuplexStream<Buffer, Response>,
+  options: CallOptions,
+): AsyncGenerator<Response, void, undefined> {
+  const unlink = linkSignal(options.signal, call)
+  // After the loop was left, the cancelled call still says so; nobody is left to hear it.
+  call.on('error', () => undefined)
+  try {
+    for await (const message of call) yield message as Response
+  } catch (error) {
+    throw reasonOf(error, options)
+  } finally {
+    unlink()
+    call.cancel()
+  }
+}
+
+function linkSignal(signal: AbortSignal | undefined, call: { cancel(): void }): () => void {
+  if (!signal) return () => undefined
+  const cancel = () => call.cancel()
+  if (signal.aborted) cancel()
+  signal.addEventListener('abort', cancel, { once: true })
+  return () => signal.removeEventListener('abort', cancel)
+}
+
+function reasonOf(error: unknown, options: CallOptions): Error {
+  const signal = options.signal
+  if (signal?.aborted)
+    return signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason))
+  return rpcErrorFrom(error)
+}
