@@ -4,8 +4,9 @@ import type { Log } from '../../common/log.js'
 import type { AttemptLine } from '../../proto/model/link.js'
 import type { RunSpec } from '../../proto/model/run-spec.js'
 import type { RunView, User } from '../core/records.js'
+import type { Keys } from '../store/keys.js'
 
-/** Keys are relative to the cluster's prefix: `run/000000000012/status`. */
+/** Keys are whole, prefix included, as store/keys.ts makes them. */
 export interface KeyValue {
   readonly key: string
   readonly value: string
@@ -93,6 +94,7 @@ export interface LeaderParts {
   readonly log: Log
   readonly failpoints: Failpoints
   readonly queue: CommitQueue
+  readonly keys: Keys
   readonly requestLeases: RequestLeases
   /** Every key under the prefix, read at one revision after the election was won. */
   readonly loaded: Iterable<KeyValue>
