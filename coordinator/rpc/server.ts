@@ -1,0 +1,210 @@
+import {
+  type Client,
+  Server,
+  type ServerCredentials,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+} from '@grpc/grpc-js'
+import type { Clock } from '../../common/clock.js'
+import { RpcError } from '../../common/errors.js'
+import type { Log } from '../../common/log.js'
+import { maxMessageBytes } from '../../proto/channel.js'
+import type { Method } from '../../proto/wire.js'
+import { type Handler, type Handlers, LiveCall, type RawCall } from './call.js'
+import { forwardClientStream, forwardConversation, forwardServerStream, forwardUnary } from './forward.js'
+import { statusFrom } from './status.js'
+import { decodeOrRefuse, messagesOf, writeTo } from './streams.js'
+
+/** What is to become of a call: it is answered here for whoever `context` says, or goes to the leader as it came. */
+export type Admission<Context> =
+  | { readonly kind: 'here'; readonly context: Context }
+  | { readonly kind: 'forward'; readonly client: Client }
+
+export interface EndpointParts<Context> {
+  /** Each must have a handler. */
+  readonly methods: readonly Method<unknown, unknown>[]
+  readonly handlers: Handlers<Context>
+  /** Called once for each call, before its first message is decoded. Throws RpcError to refuse it. */
+  admit(method: Method<unknown, unknown>, call: LiveCall): Admission<Context>
+  /** After each call: a status code and how long it took, in milliseconds. */
+  observe?(method: Method<unknown, unknown>, code: number, milliseconds: number): void
+  readonly log: Log
+  readonly clock: Clock
+}
+
+/** One listening gRPC server. Messages stay bytes until a handler here wants them. */
+export class Endpoint<Context> {
+  readonly #parts: EndpointParts<Context>
+  readonly #live = new Set<LiveCall>()
+  readonly server: Server
+
+  constructor(parts: EndpointParts<Context>) {
+    this.#parts = parts
+    this.server = new Server({
+      'grpc.max_receive_message_length': maxMessageBytes,
+      'grpc.keepalive_time_ms': 20_000,
+      'grpc.keepalive_timeout_ms': 10_000,
+      'grpc.max_concurrent_streams': 100_000,
+    })
+    for (const method of parts.methods) this.#register(method)
+  }
+
+  /** Resolves with the port; `127.0.0.1:0` takes a free one. */
+  listen(address: string, credentials: ServerCredentials): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.server.bindAsync(address, credentials, (error, port) => {
+        if (error)
+          reject(
+            new RpcError('UNAVAILABLE', `Cannot listen on ${address}: ${error.message}`, { cause: error }),
+          )
+        else resolve(port)
+      })
+    })
+  }
+
+  /** Ends all streams that are answered or forwarded here, with this reason. */
+  abortStreams(reason: Error): void {
+    for (const call of [...this.#live]) call.abort(reason)
+  }
+
+  /** Takes no new calls, gives those under way `graceMs`, then ends them. */
+  async close(graceMs: number): Promise<void> {
+    const over = new Promise<void>((resolve) => this.server.tryShutdown(() => resolve()))
+    this.abortStreams(new RpcError('UNAVAILABLE', 'This coordinator is being shut down.'))
+    const timer = setTimeout(() => this.server.forceShutdown(), graceMs)
+    await over
+    clearTimeout(timer)
+  }
+
+  #register(method: Method<unknown, unknown>): void {
+    const handler = this.#parts.handlers[`${method.service}/${method.name}`]
+    if (!handler) throw new Error(`Invariant broken: nothing answers ${method.path}`)
+    const serve = this.#serve(method, handler)
+    this.server.register(method.path, serve.handle, asIs, asIs, serve.type)
+  }
+
+  #serve(method: Method<unknown, unknown>, handler: Handler<Context>) {
+    switch (handler.kind) {
+      case 'unary':
+        return {
+          type: 'unary',
+          handle: (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) =>
+            this.#answer(method, call, answer, (admission) =>
+              admission.kind === 'forward'
+                ? forwardUnary(admission.client, method, call)
+                : handler
+                    .handle(decodeOrRefuse(method.request.decode, call.request), admission.context)
+                    .then(method.response.encode),
+            ),
+        }
+      case 'client_stream':
+        return {
+          type: 'clientStream',
+          handle: (call: ServerReadableStream<Buffer, Buffer>, answer: sendUnaryData<Buffer>) =>
+            this.#answer(method, call, answer, (admission, live) =>
+              admission.kind === 'forward'
+                ? forwardClientStream(admission.client, method, call, live.signal)
+                : handler
+                    .handle(messagesOf(call, method.request.decode), admission.context)
+                    .then(method.response.encode),
+            ),
+        }
+      case 'server_stream':
+        return {
+          type: 'serverStream',
+          handle: (call: ServerWritableStream<Buffer, Buffer>) =>
+            this.#stream(method, call, (admission, live) =>
+              admission.kind === 'forward'
+                ? forwardServerStream(admission.client, method, call, live.signal)
+                : writeAll(
+                    call,
+                    method,
+                    handler.handle(decodeOrRefuse(method.request.decode, call.request), admission.context),
+                    live.signal,
+                  ),
+            ),
+        }
+      case 'conversation':
+        return {
+          type: 'bidi',
+          handle: (call: ServerDuplexStream<Buffer, Buffer>) =>
+            this.#stream(method, call, (admission, live) =>
+              admission.kind === 'forward'
+                ? forwardConversation(admission.client, method, call, live.signal)
+                : writeAll(
+                    call,
+                    method,
+                    handler.handle(messagesOf(call, method.request.decode), admission.context),
+                    live.signal,
+                  ),
+            ),
+        }
+    }
+  }
+
+  /** For methods that answer once. */
+  #answer(
+    method: Method<unknown, unknown>,
+    call: RawCall,
+    answer: sendUnaryData<Buffer>,
+    work: (admission: Admission<Context>, live: LiveCall) => Promise<Buffer>,
+  ): void {
+    const begun = this.#parts.clock.monotonic()
+    const live = new LiveCall(call, this.#live)
+    const fail = (error: unknown) => {
+      const status = statusFrom(live.reasonOf(error), this.#parts.log)
+      answer(status, null)
+      this.#ended(method, live, status.code, begun)
+    }
+    try {
+      work(this.#parts.admit(method, live), live).then((bytes) => {
+        answer(null, bytes)
+        this.#ended(method, live, 0, begun)
+      }, fail)
+    } catch (error) {
+      fail(error)
+    }
+  }
+
+  /** For methods that answer with a stream. */
+  #stream(
+    method: Method<unknown, unknown>,
+    call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
+    work: (admission: Admission<Context>, live: LiveCall) => Promise<void>,
+  ): void {
+    const begun = this.#parts.clock.monotonic()
+    const live = new LiveCall(call, this.#live)
+    const fail = (error: unknown) => {
+      const status = statusFrom(live.reasonOf(error), this.#parts.log)
+      if (!call.cancelled) call.emit('error', status)
+      this.#ended(method, live, status.code, begun)
+    }
+    try {
+      work(this.#parts.admit(method, live), live).then(() => {
+        call.end()
+        this.#ended(method, live, 0, begun)
+      }, fail)
+    } catch (error) {
+      fail(error)
+    }
+  }
+
+  #ended(method: Method<unknown, unknown>, live: LiveCall, code: number, begun: number): void {
+    live.ended()
+    this.#parts.observe?.(method, code, this.#parts.clock.monotonic() - begun)
+  }
+}
+
+const asIs = (bytes: Buffer): Buffer => bytes
+
+async function writeAll(
+  call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
+  method: Method<unknown, unknown>,
+  messages: AsyncIterable<object>,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const message of messages) await writeTo(call, method.response.encode(message), signal)
+}

@@ -1,0 +1,45 @@
+import { randomUUID } from 'node:crypto'
+import { Metadata, type StatusObject } from '@grpc/grpc-js'
+import { messageOf, RpcError, status } from '../../common/errors.js'
+import type { Log } from '../../common/log.js'
+
+/** How long a client should wait before it tries again when nothing better is known, in milliseconds. */
+const defaultRetryAfterMs = 500
+
+/** The one place where what a handler throws becomes what a caller is told. */
+export function statusFrom(error: unknown, log: Log): StatusObject {
+  if (error instanceof RpcError) return known(error)
+  if (isStatus(error)) return error
+  const id = randomUUID().slice(0, 8)
+  log.error('a call failed for a reason that nobody foresaw', { errorId: id, error })
+  return known(
+    new RpcError(
+      'INTERNAL',
+      `Something broke inside the coordinator. Its log has more under error id ${id}.`,
+    ),
+  )
+}
+
+/** The name of a status, for logs and metrics. */
+export function statusName(code: number): string {
+  return Object.entries(status).find(([, value]) => value === code)?.[0] ?? `code_${code}`
+}
+
+function known(error: RpcError): StatusObject {
+  const metadata = new Metadata()
+  for (const [name, value] of Object.entries(error.trailers)) metadata.set(name, value)
+  if (error.code === 'UNAVAILABLE' && error.trailers['retry-after-ms'] === undefined)
+    metadata.set('retry-after-ms', String(defaultRetryAfterMs))
+  return { code: status[error.code], details: messageOf(error), metadata }
+}
+
+/** What another coordinator answered: passed on as it came. */
+function isStatus(error: unknown): error is StatusObject {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'number' &&
+    'details' in error &&
+    'metadata' in error
+  )
+}
