@@ -1,4 +1,4 @@
-import type { Assignment, AttemptId, Wanted } from './attempt.js'
+import type { Assignment, AttemptId, Report, Wanted } from './attempt.js'
 
 // What travels on the link between a node's agent and the leader, in domain form. Field meanings and units:
 // proto/spell/v1/agent.proto.
@@ -93,3 +93,14 @@ export type ToAgent =
   | { readonly kind: 'heartbeat'; readonly sequence: number }
   | { readonly kind: 'orders'; readonly orders: readonly Order[] }
   | { readonly kind: 'answers'; readonly answers: readonly ReportAnswer[] }
+
+/** Everything that an agent sends up the link. */
+export type FromAgent =
+  | ({ readonly kind: 'hello' } & AgentHello)
+  | { readonly kind: 'heartbeat'; readonly sequence: number }
+  | { readonly kind: 'reports'; readonly reports: readonly Report[] }
+  /** The answer to the order `describe`. */
+  | { readonly kind: 'described'; readonly assignment: Assignment }
+  | { readonly kind: 'inventory'; readonly inventory: Inventory }
+  | { readonly kind: 'lines'; readonly lines: readonly AttemptLine[] }
+  | { readonly kind: 'forgotten'; readonly ids: readonly AttemptId[] }
