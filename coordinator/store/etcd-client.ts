@@ -1,0 +1,206 @@
+import { ConnectionPool } from 'etcd3/lib/connection-pool.js'
+import type { Clock } from '../../common/clock.js'
+import { messageOf, status } from '../../common/errors.js'
+import { type CallOptions, type Etcd, EtcdError, type EtcdOutcome } from './etcd.js'
+import { watchKey } from './etcd-watch.js'
+import { decodeRangePage, decodeTransactionAnswer, encodeRange, encodeTransaction } from './etcd-wire.js'
+
+// Of etcd3 we use its protocol and its connections. Calls go to the gRPC clients underneath, past its fault handling, which
+// would send a transaction again that may have happened, and refuse everything for 5 s after three errors.
+
+export interface EtcdSettings {
+  /** `host:port` each; the client stays with one until it fails, then goes on to the next. */
+  readonly endpoints: readonly string[]
+  /** PEM. Without it the connection is plain text: for tests only. */
+  readonly tls?: { readonly ca: Buffer; readonly certificate: Buffer; readonly key: Buffer }
+  /** Deadline of a call that brings none of its own. */
+  readonly callTimeoutMs: number
+}
+
+type Service = 'KV' | 'Lease' | 'Watch' | 'Maintenance'
+
+/** The part of a grpc-js client that we call; etcd3's own type has only its constructor's side. */
+export interface RawClient {
+  makeUnaryRequest<Request, Answer>(
+    path: string,
+    serialize: (request: Request) => Buffer,
+    deserialize: (bytes: Buffer) => Answer,
+    request: Request,
+    options: { readonly deadline: number },
+    done: (error: Error | null, answer?: Answer) => void,
+  ): void
+  readonly [method: string]: unknown
+}
+
+export interface DuplexStream {
+  on(event: 'data', listener: (message: Readonly<Record<string, unknown>>) => void): this
+  on(event: 'error', listener: (error: Error) => void): this
+  on(event: 'end', listener: () => void): this
+  write(message: object): void
+  end(): void
+  cancel(): void
+}
+
+// A broken connection must be noticed and replaced within a lease's time to live; grpc-js alone waits up to two minutes.
+const channelOptions = {
+  'grpc.enable_retries': 0,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.min_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1000,
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 3_000,
+  'grpc.max_receive_message_length': -1,
+  'grpc.max_send_message_length': -1,
+}
+
+const slowCallTimeoutMs = 60_000
+
+export function connectEtcd(settings: EtcdSettings, clock: Clock): Etcd {
+  const connections = new Connections(settings, clock)
+  const { unary } = connections
+  return {
+    range: async (query, options) => decodeRangePage(await unary('KV', 'Range', encodeRange(query), options)),
+    transact: async (transaction, options) =>
+      decodeTransactionAnswer(await unary('KV', 'Txn', encodeTransaction(transaction), options)),
+    async grantLease(ttlSeconds, options) {
+      const answer = await connections.call('Lease', 'leaseGrant', { TTL: ttlSeconds }, options)
+      return { leaseId: String(answer.ID), ttlSeconds: Number(answer.TTL) }
+    },
+    keepLeaseAlive: (leaseId, options) => connections.keepAlive(leaseId, options),
+    async revokeLease(leaseId, options) {
+      await connections
+        .call('Lease', 'leaseRevoke', { ID: leaseId }, options)
+        .catch(unless((error) => error.code === status.NOT_FOUND))
+    },
+    async status(options) {
+      const answer = await connections.call('Maintenance', 'status', {}, options)
+      const header = answer.header as Readonly<Record<string, unknown>>
+      return {
+        version: String(answer.version),
+        fileBytes: Number(answer.dbSize),
+        usedBytes: Number(answer.dbSizeInUse),
+        revision: Number(header.revision),
+      }
+    },
+    async compact(revision, options) {
+      await connections
+        .call('KV', 'compact', { revision }, { timeoutMs: slowCallTimeoutMs, ...options })
+        .catch(unless((error) => error.message.includes('has been compacted')))
+    },
+    async defragment(options) {
+      await connections.call('Maintenance', 'defragment', {}, { timeoutMs: slowCallTimeoutMs, ...options })
+    },
+    watch: (key, wake) => watchKey(() => connections.client('Watch'), { key, wake, clock }),
+    close: () => connections.close(),
+  }
+}
+
+class Connections {
+  readonly #settings: EtcdSettings
+  readonly #clock: Clock
+  readonly #pools: readonly ConnectionPool[]
+  #current = 0
+
+  constructor(settings: EtcdSettings, clock: Clock) {
+    this.#settings = settings
+    this.#clock = clock
+    const { tls } = settings
+    this.#pools = settings.endpoints.map(
+      (endpoint) =>
+        new ConnectionPool({
+          hosts: endpoint,
+          grpcOptions: channelOptions,
+          ...(tls && {
+            credentials: { rootCertificate: tls.ca, privateKey: tls.key, certChain: tls.certificate },
+          }),
+        }),
+    )
+  }
+
+  async client(service: Service): Promise<RawClient> {
+    const pool = this.#pools[this.#current % this.#pools.length]
+    if (!pool) throw new EtcdError('refused', status.INVALID_ARGUMENT, 'No etcd endpoint is set.', undefined)
+    return (await pool.withConnection(service, ({ client }) => client)) as unknown as RawClient
+  }
+
+  /** A call whose request and answer are bytes already. */
+  readonly unary = async (service: Service, method: string, request: Buffer, options?: CallOptions) => {
+    const client = await this.client(service)
+    return this.#settle<Buffer>((deadline, done) => {
+      const path = `/etcdserverpb.${service}/${method}`
+      client.makeUnaryRequest(path, same, same, request, { deadline }, done)
+    }, options)
+  }
+
+  /** A call by etcd3's own definitions. */
+  async call(service: Service, method: string, request: object, options?: CallOptions) {
+    const client = await this.client(service)
+    return this.#settle<Readonly<Record<string, unknown>>>((deadline, done) => {
+      const invoke = client[method] as (request: object, options: object, done: unknown) => void
+      invoke.call(client, request, { deadline }, done)
+    }, options)
+  }
+
+  /** A stream of its own for each renewal: nothing of an earlier one can hang on to it. */
+  async keepAlive(leaseId: string, options?: CallOptions): Promise<number> {
+    const client = await this.client('Lease')
+    return this.#settle<number>((deadline, done) => {
+      const open = client.leaseKeepAlive as (options: object) => DuplexStream
+      const stream = open.call(client, { deadline })
+      stream.on('data', (answer) => {
+        done(null, Number(answer.TTL))
+        stream.end()
+      })
+      stream.on('error', (error) => done(error))
+      stream.on('end', () => done(new Error('etcd ended the stream without an answer.')))
+      stream.write({ ID: leaseId })
+    }, options)
+  }
+
+  close(): void {
+    for (const pool of this.#pools) pool.close()
+  }
+
+  #settle<Answer>(
+    start: (deadline: number, done: (error: Error | null, answer?: Answer) => void) => void,
+    options: CallOptions | undefined,
+  ): Promise<Answer> {
+    const used = this.#current
+    const deadline = this.#clock.now() + (options?.timeoutMs ?? this.#settings.callTimeoutMs)
+    return new Promise((resolve, reject) => {
+      let settled = false
+      start(deadline, (error, answer) => {
+        if (settled) return
+        settled = true
+        if (!error && answer !== undefined) return resolve(answer)
+        const failure = toEtcdError(error)
+        if (failure.outcome === 'unknown' && this.#current === used) this.#current += 1
+        reject(failure)
+      })
+    })
+  }
+}
+
+const same = (bytes: Buffer) => bytes
+
+function unless(harmless: (error: EtcdError) => boolean) {
+  return (error: unknown) => {
+    if (!(error instanceof EtcdError && harmless(error))) throw error
+  }
+}
+
+const refusals: ReadonlySet<number> = new Set([
+  status.INVALID_ARGUMENT,
+  status.NOT_FOUND,
+  status.PERMISSION_DENIED,
+  status.FAILED_PRECONDITION,
+  status.OUT_OF_RANGE,
+  status.UNAUTHENTICATED,
+  status.UNIMPLEMENTED,
+])
+
+export function toEtcdError(error: unknown): EtcdError {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'number' ? error.code : 2
+  const outcome: EtcdOutcome = refusals.has(code) ? 'refused' : 'unknown'
+  return new EtcdError(outcome, code, `etcd: ${messageOf(error)}`, error)
+}

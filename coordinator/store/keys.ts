@@ -1,0 +1,54 @@
+// Every key that Spell keeps in etcd. Values are JSON with `v`, the version of their schema.
+
+/** Digits of a run's id in a key, so that etcd's order of keys is the order of runs. */
+const runDigits = 12
+
+export type Keys = ReturnType<typeof makeKeys>
+
+/** All names under one prefix, such as `spell/`; several clusters may share an etcd. */
+export function makeKeys(prefix: string) {
+  const padded = (runId: number) => String(runId).padStart(runDigits, '0')
+  return {
+    prefix,
+    /** Held by the leader under its lease: its id, addresses and term. */
+    leader: `${prefix}leader`,
+    /** Term and number of the newest transaction. */
+    commit: `${prefix}commit`,
+    /** Moved by every transaction that wins an election. */
+    term: `${prefix}term`,
+    /** Made once; replaced when a backup is restored, so that terms before and after differ. */
+    generation: `${prefix}generation`,
+    /** The newest run's id. */
+    counter: `${prefix}counter`,
+    runs: `${prefix}run/`,
+    runSpec: (runId: number) => `${prefix}run/${padded(runId)}/spec`,
+    runStatus: (runId: number) => `${prefix}run/${padded(runId)}/status`,
+    requests: `${prefix}request/`,
+    request: (userName: string, requestId: string) => `${prefix}request/${userName}/${requestId}`,
+    nodes: `${prefix}node/`,
+    node: (nodeId: string) => `${prefix}node/${nodeId}`,
+    users: `${prefix}user/`,
+    user: (name: string) => `${prefix}user/${name}`,
+    tokens: `${prefix}token/`,
+    token: (sha256: string) => `${prefix}token/${sha256}`,
+    projects: `${prefix}project/`,
+    project: (name: string) => `${prefix}project/${name}`,
+    settings: `${prefix}setting/`,
+    setting: (name: string) => `${prefix}setting/${name}`,
+    segments: `${prefix}segment/`,
+    segment: (number: number) => `${prefix}segment/${padded(number)}`,
+    edits: `${prefix}edit/`,
+    edit: (runId: number) => `${prefix}edit/${padded(runId)}`,
+  }
+}
+
+/** What a run's key is about, or undefined when `key` is no run's. */
+export function parseRunKey(
+  keys: Keys,
+  key: string,
+): { readonly runId: number; readonly part: 'spec' | 'status' } | undefined {
+  if (!key.startsWith(keys.runs)) return undefined
+  const [digits, part] = key.slice(keys.runs.length).split('/')
+  if (digits?.length !== runDigits || (part !== 'spec' && part !== 'status')) return undefined
+  return { runId: Number(digits), part }
+}
