@@ -1,0 +1,179 @@
+import { LRUCache } from 'lru-cache'
+import { RpcError } from '../../common/errors.js'
+import type { FileEntry, FilePart } from '../../proto/model/files.js'
+import { directoryEntry, entriesBelow, entryAt, fileEntry, listManifest } from '../../spellfs/listing.js'
+import { decodeManifest, type ManifestEntry, type ManifestFile, sha256Hex } from '../../spellfs/manifest.js'
+import type { ObjectStore } from '../../spellfs/object-store.js'
+import { manifestName, outputsPrefix, parseResourcePath } from '../../spellfs/paths.js'
+import { readWhole } from './read-whole.js'
+import type { RunOutputs, RunRecords } from './run-records.js'
+import { verified } from './verified.js'
+
+export interface FileListRequest {
+  /** As a user writes it; empty for the heads. */
+  readonly path: string
+  readonly recursive: boolean
+  /** 0: 1,000; at most 10,000. */
+  readonly pageSize: number
+  /** Of the page before; empty for the first. */
+  readonly pageToken: string
+}
+
+export interface FileList {
+  readonly entries: readonly FileEntry[]
+  /** Empty: no more. */
+  readonly nextPageToken: string
+}
+
+export interface FileReadRequest {
+  readonly path: string
+  /** Every file and link below, one after another. */
+  readonly recursive: boolean
+  /** Only with a single file. */
+  readonly offset: number
+}
+
+const maxManifestCacheBytes = 64 * 1024 * 1024
+const maxManifestBytes = 1024 * 1024 * 1024
+const defaultPageSize = 1000
+const maxPageSize = 10_000
+
+/**
+ * The resources that users list and read. What is in `runs/<id>` is what the manifest says whose hash the run's record
+ * names; files that lie in the store beside it are not seen.
+ */
+export class ResourceFiles {
+  readonly #store: ObjectStore
+  readonly #runs: RunRecords
+  readonly #manifests = new LRUCache<string, readonly ManifestEntry[]>({
+    maxSize: maxManifestCacheBytes,
+    // About what an entry takes in memory.
+    sizeCalculation: (entries) => 300 * entries.length + 1,
+  })
+
+  constructor(store: ObjectStore, runs: RunRecords) {
+    this.#store = store
+    this.#runs = runs
+  }
+
+  /** The entries directly below a path (or all files below), or the file itself. NOT_FOUND: nothing is there. */
+  async list(request: FileListRequest): Promise<FileList> {
+    const resource = parseResourcePath(request.path)
+    const pageSize = Math.min(request.pageSize || defaultPageSize, maxPageSize)
+    switch (resource.kind) {
+      case 'heads':
+        return whole(['public', 'runs', 'uploads'].map((head) => directoryEntry(head, 0, 0)))
+      case 'runs':
+        return await this.#listRuns(pageSize, request.pageToken)
+      case 'run': {
+        const outputs = await this.#runs.outputsOf(resource.runId)
+        const entries = listManifest(await this.#manifestOf(resource.runId, outputs), {
+          path: resource.path,
+          recursive: request.recursive,
+          head: `runs/${resource.runId}/`,
+        })
+        if (!entries) throw notFound(request.path)
+        return page(outputs.finished ? entries : entries.map(unfinished), pageSize, request.pageToken)
+      }
+      case 'uploads':
+        return whole([])
+      case 'public':
+        if (resource.path === '') return whole([])
+        throw notFound(request.path)
+      case 'upload':
+        throw notFound(request.path)
+    }
+  }
+
+  /**
+   * The bytes of a file, or of every file below a path. The bytes of a whole file are checked against its hash: DATA_LOSS
+   * after the last of them when they are not what was saved.
+   */
+  async *read(request: FileReadRequest, signal: AbortSignal): AsyncIterable<FilePart> {
+    const resource = parseResourcePath(request.path)
+    if (resource.kind !== 'run') throw notFound(request.path)
+    const { runId, path } = resource
+    const outputs = await this.#runs.outputsOf(runId)
+    const entries = await this.#manifestOf(runId, outputs)
+    const self = entryAt(entries, path)
+    const below = self ? [self] : entriesBelow(entries, path)
+    if (below.length === 0 && path !== '') throw notFound(request.path)
+    if (!self && !request.recursive)
+      throw new RpcError('FAILED_PRECONDITION', `${request.path} is a directory: read it recursively.`)
+    if (request.offset > 0 && !self)
+      throw new RpcError('INVALID_ARGUMENT', 'An offset goes with a single file only.')
+    const prefix = outputsPrefix(runId, outputs.attempt)
+    for (const entry of below) {
+      yield { entry: fileEntry(entry, `runs/${runId}/`), data: new Uint8Array() }
+      if (entry.kind === 'link') continue
+      for await (const data of this.#bytes(prefix, entry, request.offset)) {
+        signal.throwIfAborted()
+        yield { entry: undefined, data }
+      }
+    }
+  }
+
+  #bytes(prefix: string, entry: ManifestFile, offset: number): AsyncIterable<Buffer> {
+    const name = `${prefix}/${entry.path}`
+    if (offset >= entry.sizeBytes && entry.sizeBytes > 0) return verified([], name, undefined)
+    const bytes = this.#store.read(name, { offset, length: entry.sizeBytes - offset })
+    return verified(bytes, name, offset === 0 ? entry.sha256 : undefined)
+  }
+
+  async #listRuns(pageSize: number, pageToken: string): Promise<FileList> {
+    const before = pageToken === '' ? undefined : Number(pageToken)
+    if (before !== undefined && !Number.isSafeInteger(before)) throw badToken()
+    const ids = await this.#runs.newestIds(before, pageSize)
+    const entries: FileEntry[] = []
+    for (const id of ids) {
+      const outputs = await this.#runs.outputsOf(id)
+      const entry = directoryEntry(`runs/${id}`, 0, outputs.createdAtMs)
+      entries.push(outputs.finished ? entry : unfinished(entry))
+    }
+    const last = ids.at(-1)
+    return { entries, nextPageToken: ids.length === pageSize && last !== undefined ? String(last) : '' }
+  }
+
+  async #manifestOf(runId: number, outputs: RunOutputs): Promise<readonly ManifestEntry[]> {
+    const { manifestSha256 } = outputs
+    if (manifestSha256 === undefined) return []
+    const known = this.#manifests.get(manifestSha256)
+    if (known) return known
+    const name = manifestName(runId, outputs.attempt)
+    const bytes = await readWhole(this.#store.read(name), maxManifestBytes, name)
+    if (sha256Hex(bytes) !== manifestSha256)
+      throw new RpcError(
+        'DATA_LOSS',
+        `${name} in the store is not the manifest that run ${runId} was saved with.`,
+      )
+    const entries = decodeManifest(bytes)
+    this.#manifests.set(manifestSha256, entries)
+    return entries
+  }
+}
+
+function page(entries: readonly FileEntry[], size: number, token: string): FileList {
+  const after = token === '' ? undefined : Buffer.from(token, 'base64url').toString()
+  const first = after === undefined ? 0 : entries.findIndex((entry) => entry.path > after)
+  if (first < 0) return whole([])
+  const shown = entries.slice(first, first + size)
+  const last = shown.at(-1)
+  const more = last !== undefined && first + size < entries.length
+  return { entries: shown, nextPageToken: more ? Buffer.from(last.path).toString('base64url') : '' }
+}
+
+function whole(entries: readonly FileEntry[]): FileList {
+  return { entries, nextPageToken: '' }
+}
+
+function unfinished(entry: FileEntry): FileEntry {
+  return { ...entry, runUnfinished: true }
+}
+
+function notFound(path: string): RpcError {
+  return new RpcError('NOT_FOUND', `No files for path ${path}`)
+}
+
+function badToken(): RpcError {
+  return new RpcError('INVALID_ARGUMENT', 'The page token is not one of a listing of runs.')
+}

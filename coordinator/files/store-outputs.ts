@@ -1,0 +1,152 @@
+import { RpcError } from '../../common/errors.js'
+import type { AttemptId } from '../../proto/model/attempt.js'
+import type { OutputPart } from '../../proto/model/files.js'
+import { decodeManifest, type ManifestFile, sha256Hex } from '../../spellfs/manifest.js'
+import type { ObjectStore, StoredObject } from '../../spellfs/object-store.js'
+import { manifestName, outputsPrefix, pathTrouble } from '../../spellfs/paths.js'
+import { ByteQueue } from './byte-queue.js'
+
+export interface StoredOutputs {
+  readonly manifestSha256: string
+  readonly files: number
+  readonly totalBytes: number
+}
+
+/** Files being written at once, and bytes that wait for the store. */
+const maxUnderWay = 16
+const maxWaitingBytes = 8 * 1024 * 1024
+const maxManifestBytes = 1024 * 1024 * 1024
+
+/**
+ * Stores what an attempt has saved: its files below the attempt's own prefix, then the manifest, all durable and checked
+ * against the manifest before it resolves. Nothing of it is seen by users until the run's record names the manifest's
+ * hash. What an earlier try left below the prefix is removed first, so it must not be called once the record names one,
+ * nor twice at a time for one attempt. DATA_LOSS or INVALID_ARGUMENT when parts and manifest do not agree.
+ */
+export async function storeOutputs(
+  store: ObjectStore,
+  id: AttemptId,
+  parts: AsyncIterable<OutputPart>,
+  signal: AbortSignal,
+): Promise<StoredOutputs> {
+  const prefix = outputsPrefix(id.runId, id.attempt)
+  await store.deleteAll(prefix)
+  const receiver = new Receiver(store, prefix, signal)
+  try {
+    for await (const part of parts) {
+      signal.throwIfAborted()
+      await receiver.take(part)
+    }
+    await receiver.end()
+  } catch (error) {
+    await receiver.abandon(error)
+    throw error
+  }
+  const manifest = receiver.manifest()
+  const entries = decodeManifest(manifest)
+  const files = entries.filter((entry) => entry.kind === 'file')
+  compare(files, receiver.stored)
+  await store.settle(prefix)
+  signal.throwIfAborted()
+  const sha256 = sha256Hex(manifest)
+  await store.put(manifestName(id.runId, id.attempt), manifest, { sha256, signal })
+  const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0)
+  return { manifestSha256: sha256, files: entries.length, totalBytes }
+}
+
+/** Takes the parts of a stream in turn and has files written, several at once. */
+class Receiver {
+  readonly #store: ObjectStore
+  readonly #prefix: string
+  readonly #signal: AbortSignal
+  readonly stored = new Map<string, StoredObject>()
+  readonly #begun = new Set<string>()
+  readonly #underWay = new Set<Promise<void>>()
+  readonly #manifest: Uint8Array[] = []
+  #manifestBytes = 0
+  #current: ByteQueue | undefined
+  #failed: { readonly error: unknown } | undefined
+
+  constructor(store: ObjectStore, prefix: string, signal: AbortSignal) {
+    this.#store = store
+    this.#prefix = prefix
+    this.#signal = signal
+  }
+
+  async take(part: OutputPart): Promise<void> {
+    this.#throwFailure()
+    if (part.file) await this.#begin(part.file.path)
+    if (part.data.length > 0) {
+      if (!this.#current) throw refuse('data came before a file')
+      await this.#current.push(part.data)
+    }
+    if (part.manifest.length > 0) {
+      this.#current?.end()
+      this.#current = undefined
+      this.#manifestBytes += part.manifest.length
+      if (this.#manifestBytes > maxManifestBytes) throw refuse('their manifest is too large')
+      this.#manifest.push(part.manifest)
+    }
+  }
+
+  async end(): Promise<void> {
+    this.#current?.end()
+    await Promise.all(this.#underWay)
+    this.#throwFailure()
+    if (this.#manifestBytes === 0) throw refuse('they ended without a manifest')
+  }
+
+  manifest(): Buffer {
+    return Buffer.concat(this.#manifest)
+  }
+
+  /** Ends what is being written, so that nothing goes on after the call. Safe after a failure. */
+  async abandon(error: unknown): Promise<void> {
+    this.#current?.fail(error)
+    await Promise.all(this.#underWay)
+  }
+
+  async #begin(path: string): Promise<void> {
+    if (this.#manifestBytes > 0) throw refuse('a file came after the manifest')
+    const trouble = pathTrouble(path)
+    if (trouble) throw refuse(`the path ${JSON.stringify(path)} is refused: ${trouble}`)
+    if (this.#begun.has(path)) throw refuse(`${JSON.stringify(path)} came twice`)
+    this.#begun.add(path)
+    this.#current?.end()
+    while (this.#underWay.size >= maxUnderWay) await Promise.race(this.#underWay)
+    this.#throwFailure()
+    const bytes = new ByteQueue(maxWaitingBytes)
+    this.#current = bytes
+    const writing = this.#write(path, bytes).finally(() => this.#underWay.delete(writing))
+    this.#underWay.add(writing)
+  }
+
+  /** Never rejects: the failure is thrown where the next part is taken. */
+  async #write(path: string, bytes: ByteQueue): Promise<void> {
+    try {
+      const stored = await this.#store.stage(`${this.#prefix}/${path}`, bytes, { signal: this.#signal })
+      this.stored.set(path, stored)
+    } catch (error) {
+      this.#failed ??= { error }
+      bytes.fail(error)
+    }
+  }
+
+  #throwFailure(): void {
+    if (this.#failed) throw this.#failed.error
+  }
+}
+
+function compare(files: readonly ManifestFile[], stored: ReadonlyMap<string, StoredObject>): void {
+  for (const { path, sizeBytes, sha256 } of files) {
+    const got = stored.get(path)
+    if (!got) throw refuse(`${JSON.stringify(path)} is in the manifest and was not sent`)
+    if (got.sizeBytes !== sizeBytes || got.sha256 !== sha256)
+      throw new RpcError('DATA_LOSS', `${JSON.stringify(path)} did not arrive as the manifest has it.`)
+  }
+  if (files.length !== stored.size) throw refuse('a file was sent that is not in the manifest')
+}
+
+function refuse(why: string): RpcError {
+  return new RpcError('INVALID_ARGUMENT', `The outputs are refused: ${why}.`)
+}

@@ -1,0 +1,37 @@
+import { messageOf, RpcError } from '../common/errors.js'
+
+const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+const away = new Set([
+  'ENOENT',
+  'EIO',
+  'ESTALE',
+  'ENOTCONN',
+  'EROFS',
+  'EHOSTDOWN',
+  'ETIMEDOUT',
+  'ENODEV',
+  'ENXIO',
+])
+const denied = new Set(['EACCES', 'EPERM'])
+const unfit = new Set(['ENAMETOOLONG', 'ENOTDIR', 'EISDIR', 'ELOOP'])
+
+/** The `code` of a system's error, such as ENOENT; undefined for anything else. */
+export function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** A disk's error as a person should read it. `what` begins the sentence: `The store at /srv/spell`. */
+export function diskTrouble(what: string, error: unknown): unknown {
+  const code = systemCode(error)
+  if (code === undefined || error instanceof RpcError) return error
+  if (full.has(code)) return new RpcError('RESOURCE_EXHAUSTED', `${what} is full.`, { cause: error })
+  if (away.has(code)) return new RpcError('UNAVAILABLE', `${what} is away (${code}).`, { cause: error })
+  if (denied.has(code))
+    return new RpcError('UNAVAILABLE', `${what} cannot be used: ${messageOf(error)}.`, { cause: error })
+  if (unfit.has(code))
+    return new RpcError('INVALID_ARGUMENT', `${what} cannot hold such a name: ${messageOf(error)}.`, {
+      cause: error,
+    })
+  return error
+}
