@@ -1,0 +1,13 @@
+import { imageRefusal } from './submit-rules-environment.js'
+
+/** Every setting that an admin may make, and what refuses a value of it. An empty value unsets it. */
+const settings: Readonly<Record<string, (value: string) => string | undefined>> = {
+  'default-image': (value) => imageRefusal('default-image', value),
+}
+
+export function settingRefusal(name: string, value: string): string | undefined {
+  const refuse = Object.hasOwn(settings, name) ? settings[name] : undefined
+  if (!refuse)
+    return `There is no setting ${JSON.stringify(name.slice(0, 80))}; there are: ${Object.keys(settings).join(', ')}.`
+  return value === '' ? undefined : refuse(value)
+}

@@ -1,0 +1,61 @@
+import { RpcError } from '../../common/errors.js'
+import type { Role, User } from '../core/records.js'
+
+// Who may call what: one row a method, and nothing else decides. A test walks the service descriptors and fails on a
+// method without a row.
+
+export interface Permission {
+  /** The least role that may call it. */
+  readonly role: Role
+  /** `own`: of what it touches only what the caller has made; an admin may touch all. */
+  readonly of: 'all' | 'own'
+}
+
+export const permissions: Readonly<Record<string, Permission>> = {
+  'Runs/Submit': { role: 'member', of: 'own' },
+  'Runs/Get': { role: 'viewer', of: 'all' },
+  'Runs/List': { role: 'viewer', of: 'all' },
+  'Runs/Follow': { role: 'viewer', of: 'all' },
+  'Runs/Stop': { role: 'member', of: 'own' },
+  'Runs/Kill': { role: 'member', of: 'own' },
+  'Runs/Archive': { role: 'member', of: 'own' },
+  'Runs/SetLabel': { role: 'member', of: 'own' },
+  'Projects/Create': { role: 'member', of: 'own' },
+  'Projects/List': { role: 'viewer', of: 'all' },
+  'Projects/Get': { role: 'viewer', of: 'all' },
+  'Projects/Edit': { role: 'member', of: 'own' },
+  'Projects/SetArchived': { role: 'member', of: 'own' },
+  'Projects/AddRuns': { role: 'member', of: 'own' },
+  'Projects/RemoveRuns': { role: 'member', of: 'own' },
+  'Files/List': { role: 'viewer', of: 'all' },
+  'Files/Read': { role: 'viewer', of: 'all' },
+  'Files/HasObject': { role: 'member', of: 'all' },
+  'Files/PutObject': { role: 'member', of: 'all' },
+  'Account/WhoAmI': { role: 'viewer', of: 'own' },
+  'Account/Status': { role: 'viewer', of: 'all' },
+  'Account/Logout': { role: 'viewer', of: 'own' },
+  'Cluster/Get': { role: 'viewer', of: 'all' },
+  'Cluster/ListNodes': { role: 'viewer', of: 'all' },
+  'Cluster/ListMachineTypes': { role: 'viewer', of: 'all' },
+  'Cluster/Set': { role: 'admin', of: 'all' },
+  'Cluster/SetUser': { role: 'admin', of: 'all' },
+}
+
+const rank: Readonly<Record<Role, number>> = { viewer: 0, member: 1, admin: 2 }
+
+/** Throws PERMISSION_DENIED, naming the role wanted. `name` is `Service/Method`. */
+export function permit(name: string, user: User): void {
+  const wanted = permissions[name]?.role
+  if (wanted !== undefined && rank[user.role] >= rank[wanted]) return
+  throw new RpcError(
+    'PERMISSION_DENIED',
+    wanted === undefined
+      ? `${name} is open to nobody.`
+      : `${user.name} is a ${user.role}; this needs the role ${wanted}.`,
+  )
+}
+
+/** Whether this user may touch what `owner` has made by calling `name`. */
+export function mayTouch(name: string, user: User, owner: string): boolean {
+  return permissions[name]?.of === 'all' || user.role === 'admin' || user.name === owner
+}

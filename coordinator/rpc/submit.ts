@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto'
+import { RpcError } from '../../common/errors.js'
+import { runSpecFromWire } from '../../proto/convert/run-spec.js'
+import type { SubmitRequest__Output } from '../../proto/gen/spell/v1/SubmitRequest.js'
+import type { RunSpec } from '../../proto/model/run-spec.js'
+import type { ImageCheck } from './image-check.js'
+import { type Rule, refusal } from './rule.js'
+import { validity } from './submit-rules.js'
+import type { UserCall } from './user-call.js'
+
+/** A run's spec is one value of one transaction, which takes 1 MiB altogether. */
+export const maxSpecBytes = 921_600
+
+export interface SubmitParts {
+  /** What this version refuses by name. */
+  readonly notYet: readonly Rule[]
+  readonly images: ImageCheck
+}
+
+export async function submit(
+  parts: SubmitParts,
+  request: SubmitRequest__Output,
+  call: UserCall,
+): Promise<object> {
+  const { requestId } = request
+  if (!/^[\x20-\x7e]{1,64}$/.test(requestId))
+    throw new RpcError('INVALID_ARGUMENT', 'request_id must be 1 to 64 printable ASCII characters.')
+  if (!request.spec) throw new RpcError('INVALID_ARGUMENT', 'spec is missing.')
+  const spec = runSpecFromWire(request.spec)
+  refuse('INVALID_ARGUMENT', refusal(validity, spec))
+  refuse('UNIMPLEMENTED', refusal(parts.notYet, spec))
+  if (!parts.images.allows(spec, call.leader))
+    refuse('FAILED_PRECONDITION', await parts.images.refusal(call.leader))
+  const requestHash = hashOf(spec)
+  const { runId, repeated, warnings } = await call.leader.submit({
+    user: call.user,
+    requestId,
+    requestHash,
+    spec,
+  })
+  return { runId, repeatedRequest: repeated, warnings }
+}
+
+function refuse(
+  code: 'INVALID_ARGUMENT' | 'UNIMPLEMENTED' | 'FAILED_PRECONDITION',
+  reason: string | undefined,
+) {
+  if (reason !== undefined) throw new RpcError(code, reason)
+}
+
+/** Of what the request says, not of its bytes: clients differ in the order in which they write the entries of a map. */
+function hashOf(spec: RunSpec): string {
+  const hyperparameters = Object.entries(spec.hyperparameters).sort(([a], [b]) => (a < b ? -1 : 1))
+  const json = JSON.stringify({ ...spec, hyperparameters })
+  const bytes = Buffer.byteLength(json)
+  if (bytes > maxSpecBytes)
+    throw new RpcError(
+      'RESOURCE_EXHAUSTED',
+      `What the run asks for has ${bytes} bytes altogether; the limit is ${maxSpecBytes}.`,
+    )
+  return createHash('sha256').update(json).digest('hex')
+}
