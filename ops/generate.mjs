@@ -1,7 +1,8 @@
 // Makes proto/gen from the .proto files: the descriptor as a module (parsed once here, not at every start of a
 // program) and the TypeScript types of every message as they look on the wire side of the border.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import protobuf from 'protobufjs'
@@ -12,6 +13,15 @@ const outDir = join(protoDir, 'gen')
 const files = readdirSync(join(protoDir, 'spell/v1'))
   .filter((name) => name.endsWith('.proto'))
   .map((name) => `spell/v1/${name}`)
+
+// The same input makes the same files: nothing is touched then, so that whoever compiles meanwhile finds them there.
+const stampFile = join(outDir, 'stamp')
+const stamp = stampOf([
+  ...files.map((file) => join(protoDir, file)),
+  fileURLToPath(import.meta.url),
+  join(root, 'package-lock.json'),
+])
+if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) process.exit(0)
 
 rmSync(outDir, { recursive: true, force: true })
 mkdirSync(outDir, { recursive: true })
@@ -40,3 +50,10 @@ execFileSync(
   [generator, ...files, ...typesOptions, `--outDir=${outDir}`, `--includeDirs=${protoDir}`],
   { cwd: protoDir, stdio: ['ignore', 'ignore', 'inherit'] },
 )
+writeFileSync(stampFile, stamp)
+
+function stampOf(paths) {
+  const hash = createHash('sha256')
+  for (const path of paths) hash.update(readFileSync(path))
+  return hash.digest('hex')
+}

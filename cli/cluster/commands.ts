@@ -1,0 +1,119 @@
+import { join, resolve } from 'node:path'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { defineBelow, wholeNumber } from '../define.js'
+import { Failure } from '../failure.js'
+import { table } from '../output/table.js'
+import { note, type World } from '../world.js'
+import { type RuntimeChoice, runtimeChoices } from './choose-runtime.js'
+import { parseSize } from './size.js'
+
+/** `spell cluster up`, `down` and `status`: a whole cluster on this machine. */
+export function addLocalClusterCommands(world: World, parent: Command): void {
+  addUp(world, parent)
+  addDown(world, parent)
+  addStatus(world, parent)
+}
+
+interface UpFlags {
+  readonly dir?: string
+  readonly nodes?: number
+  readonly coordinators?: number
+  readonly runtime?: RuntimeChoice
+  readonly nvidiaSmi?: string
+  readonly cpus?: number
+  readonly memory?: string
+  readonly detach?: true
+}
+
+function addUp(world: World, parent: Command): void {
+  withDir(world, defineBelow(world, parent, 'up', 'Bring up a cluster on this machine'))
+    .option('--nodes <n>', 'how many node agents (1)', wholeNumber(1))
+    .option('--coordinators <n>', 'how many coordinators (1)', wholeNumber(1))
+    .addOption(
+      new Option(
+        '--runtime <name>',
+        'what runs execute in (auto: docker, or process where there is none)',
+      ).choices(runtimeChoices),
+    )
+    .option('--nvidia-smi <path>', 'the nvidia-smi to ask about GPUs')
+    .option('--cpus <n>', 'cores that each node offers (its share of the machine)', positiveNumber)
+    .option('--memory <size>', 'memory that each node offers, such as 16G (its share of the machine)')
+    .option('--detach', 'return when the cluster is up, and leave it running')
+    .action(async (flags: UpFlags) => {
+      const dir = dirOf(world, flags.dir)
+      const { bringUp } = await import('./up.js')
+      const plan = await bringUp(world, {
+        dir,
+        nodes: flags.nodes,
+        coordinators: flags.coordinators,
+        runtime: flags.runtime,
+        nvidiaSmi: flags.nvidiaSmi === undefined ? undefined : resolve(world.cwd, flags.nvidiaSmi),
+        cpus: flags.cpus,
+        memoryBytes: flags.memory === undefined ? undefined : parseSize('--memory', flags.memory),
+      })
+      const { sayUp } = await import('./say-up.js')
+      await sayUp(world, dir, plan)
+      if (flags.detach) return
+      const { stayAttached } = await import('./stay-attached.js')
+      await stayAttached(world, dir)
+    })
+}
+
+function addDown(world: World, parent: Command): void {
+  withDir(world, defineBelow(world, parent, 'down', 'End a cluster of this machine, and the runs in it'))
+    .option('-y, --yes', 'do not ask before ending runs')
+    .action(async (flags: { readonly dir?: string; readonly yes?: true }) => {
+      const { takeDown } = await import('./down.js')
+      await takeDown(world, dirOf(world, flags.dir), flags.yes ? 'yes' : 'ask')
+    })
+}
+
+function addStatus(world: World, parent: Command): void {
+  withDir(world, defineBelow(world, parent, 'status', 'Show the processes of a cluster of this machine'))
+    .option('--json', 'as JSON')
+    .action(async (flags: { readonly dir?: string; readonly json?: true }) => {
+      const { clusterStatus } = await import('./status.js')
+      const status = await clusterStatus(world, dirOf(world, flags.dir))
+      if (flags.json) {
+        world.stdout.write(`${JSON.stringify(status)}\n`)
+        return
+      }
+      note(
+        world,
+        `${status.name} (${status.dir}) is ${status.state}; its runs execute in: ${status.runtime}.`,
+      )
+      world.stdout.write(
+        table(
+          ['ROLE', 'NAME', 'PID', 'ADDRESS', 'LEADER', 'RESTARTS', 'LOG'],
+          status.processes.map((one) => [
+            one.role,
+            one.name,
+            String(one.pid ?? '-'),
+            one.address ?? '-',
+            one.role === 'coordinator' ? (one.leader ? 'yes' : 'no') : '',
+            String(one.restarts),
+            one.log,
+          ]),
+        ),
+      )
+    })
+}
+
+function withDir(world: World, command: Command): Command {
+  return command.option('--dir <dir>', `the cluster's folder (${defaultDir(world)})`)
+}
+
+function dirOf(world: World, given: string | undefined): string {
+  if (given === '') throw new Failure('usage', '--dir needs the name of a folder.')
+  return given === undefined ? defaultDir(world) : resolve(world.cwd, given)
+}
+
+function defaultDir(world: World): string {
+  return join(world.settings.directory, 'local')
+}
+
+function positiveNumber(value: string): number {
+  const number = Number(value)
+  if (value.trim() !== '' && Number.isFinite(number) && number > 0) return number
+  throw new InvalidArgumentError('It must be a number above 0.')
+}
