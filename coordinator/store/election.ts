@@ -52,15 +52,19 @@ export class Election {
    */
   async campaign(signal: AbortSignal): Promise<Leadership> {
     const { clock, leaderWatch, log, random } = this.#parts
-    for (let attempt = 0; ; attempt += 1) {
+    for (let attempt = 0; ; ) {
       await leaderWatch.vacant(signal)
       const leadership = await this.#tryToWin().catch((error: unknown) => {
         if (!(error instanceof EtcdError)) throw error
-        log.warn('Could not stand for election; trying again', { error })
-        return undefined
+        log.warn('Could not stand for election; trying again', { reason: error.message })
+        return error
       })
-      if (leadership && !signal.aborted) return leadership
-      await leadership?.resign()
+      if (leadership instanceof Leadership) {
+        if (!signal.aborted) return leadership
+        await leadership.resign()
+      }
+      // Who has lost waits for the winner's end; only trouble with etcd makes the waits grow.
+      attempt = leadership instanceof EtcdError ? attempt + 1 : 0
       await clock.sleep(backoffMs({ firstMs: 20, maxMs: 1000 }, attempt, random), signal)
     }
   }

@@ -2,8 +2,14 @@ import { ConnectionPool } from 'etcd3/lib/connection-pool.js'
 import type { Clock } from '../../common/clock.js'
 import { messageOf, status } from '../../common/errors.js'
 import { type CallOptions, type Etcd, EtcdError, type EtcdOutcome } from './etcd.js'
+import {
+  rangeFromMessage,
+  rangeToMessage,
+  revisionOf,
+  transactionFromMessage,
+  transactionToMessage,
+} from './etcd-messages.js'
 import { watchKey } from './etcd-watch.js'
-import { decodeRangePage, decodeTransactionAnswer, encodeRange, encodeTransaction } from './etcd-wire.js'
 
 // Of etcd3 we use its protocol and its connections. Calls go to the gRPC clients underneath, past its fault handling, which
 // would send a transaction again that may have happened, and refuse everything for 5 s after three errors.
@@ -19,18 +25,8 @@ export interface EtcdSettings {
 
 type Service = 'KV' | 'Lease' | 'Watch' | 'Maintenance'
 
-/** The part of a grpc-js client that we call; etcd3's own type has only its constructor's side. */
-export interface RawClient {
-  makeUnaryRequest<Request, Answer>(
-    path: string,
-    serialize: (request: Request) => Buffer,
-    deserialize: (bytes: Buffer) => Answer,
-    request: Request,
-    options: { readonly deadline: number },
-    done: (error: Error | null, answer?: Answer) => void,
-  ): void
-  readonly [method: string]: unknown
-}
+/** A grpc-js client with the methods that etcd3's definitions give it; its own type has none of them. */
+export type RawClient = Readonly<Record<string, unknown>>
 
 export interface DuplexStream {
   on(event: 'data', listener: (message: Readonly<Record<string, unknown>>) => void): this
@@ -57,11 +53,11 @@ const slowCallTimeoutMs = 60_000
 
 export function connectEtcd(settings: EtcdSettings, clock: Clock): Etcd {
   const connections = new Connections(settings, clock)
-  const { unary } = connections
   return {
-    range: async (query, options) => decodeRangePage(await unary('KV', 'Range', encodeRange(query), options)),
+    range: async (query, options) =>
+      rangeFromMessage(await connections.call('KV', 'range', rangeToMessage(query), options)),
     transact: async (transaction, options) =>
-      decodeTransactionAnswer(await unary('KV', 'Txn', encodeTransaction(transaction), options)),
+      transactionFromMessage(await connections.call('KV', 'txn', transactionToMessage(transaction), options)),
     async grantLease(ttlSeconds, options) {
       const answer = await connections.call('Lease', 'leaseGrant', { TTL: ttlSeconds }, options)
       return { leaseId: String(answer.ID), ttlSeconds: Number(answer.TTL) }
@@ -74,12 +70,11 @@ export function connectEtcd(settings: EtcdSettings, clock: Clock): Etcd {
     },
     async status(options) {
       const answer = await connections.call('Maintenance', 'status', {}, options)
-      const header = answer.header as Readonly<Record<string, unknown>>
       return {
         version: String(answer.version),
         fileBytes: Number(answer.dbSize),
         usedBytes: Number(answer.dbSizeInUse),
-        revision: Number(header.revision),
+        revision: revisionOf(answer),
       }
     },
     async compact(revision, options) {
@@ -121,15 +116,6 @@ class Connections {
     const pool = this.#pools[this.#current % this.#pools.length]
     if (!pool) throw new EtcdError('refused', status.INVALID_ARGUMENT, 'No etcd endpoint is set.', undefined)
     return (await pool.withConnection(service, ({ client }) => client)) as unknown as RawClient
-  }
-
-  /** A call whose request and answer are bytes already. */
-  readonly unary = async (service: Service, method: string, request: Buffer, options?: CallOptions) => {
-    const client = await this.client(service)
-    return this.#settle<Buffer>((deadline, done) => {
-      const path = `/etcdserverpb.${service}/${method}`
-      client.makeUnaryRequest(path, same, same, request, { deadline }, done)
-    }, options)
   }
 
   /** A call by etcd3's own definitions. */
@@ -180,8 +166,6 @@ class Connections {
     })
   }
 }
-
-const same = (bytes: Buffer) => bytes
 
 function unless(harmless: (error: EtcdError) => boolean) {
   return (error: unknown) => {
