@@ -21,3 +21,14 @@ export class Failure extends Error {
     this.exit = exit
   }
 }
+
+/** Ends the program with this exit code; all that was to be said has been said. */
+export class Quit extends Error {
+  readonly code: number
+
+  constructor(code: number) {
+    super(`exit ${code}`)
+    this.name = 'Quit'
+    this.code = code
+  }
+}

@@ -1,6 +1,8 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 
+type Variables = Readonly<Record<string, string | undefined>>
+
 /** What the environment of the program says. Empty variables count as missing. */
 export interface ClientSettings {
   /** The client's directory, `~/.spell` unless SPELL_DIR names another. */
@@ -17,9 +19,9 @@ export interface ClientSettings {
   readonly utf8: boolean
   /** TERM is one that can move its cursor. */
   readonly cursor: boolean
+  /** All of it, for programs that we start. */
+  readonly environment: Variables
 }
-
-type Variables = Readonly<Record<string, string | undefined>>
 
 export function clientSettings(variables: Variables = process.env): ClientSettings {
   const given = (name: string): string | undefined => variables[name] || undefined
@@ -31,6 +33,7 @@ export function clientSettings(variables: Variables = process.env): ClientSettin
     noColor: given('NO_COLOR') !== undefined,
     utf8: isUtf8(given('LC_ALL') ?? given('LC_CTYPE') ?? given('LANG')),
     cursor: given('TERM') !== 'dumb',
+    environment: variables,
   }
 }
 

@@ -1,0 +1,55 @@
+import { Command, InvalidArgumentError } from 'commander'
+import type { World } from './world.js'
+
+// What all commands have in common, and how they read their words.
+
+/** A command that writes to the world's streams, throws instead of ending the program, and knows --help and --context. */
+export function define(world: World, name: string, summary: string): Command {
+  return settle(world, new Command(`spell ${name}`)).description(summary)
+}
+
+/** A command below a command, such as `create` of `project`. */
+export function defineBelow(world: World, parent: Command, name: string, summary: string): Command {
+  const command = settle(world, new Command(name)).description(summary)
+  parent.addCommand(command)
+  return command
+}
+
+function settle(world: World, command: Command): Command {
+  return command
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => world.stdout.write(text),
+      writeErr: (text) => world.stderr.write(text),
+      getOutHelpWidth: () => world.stdout.columns || 100,
+      getErrHelpWidth: () => world.stderr.columns || 100,
+    })
+    .option('--context <name>', 'speak to this cluster instead of the current one')
+    .showHelpAfterError(`See "spell ${command.name().replace(/^spell /, '')} --help".`)
+    .helpCommand(false)
+}
+
+/** For options that may be repeated: `option('--pip <spec>', '…', collect, [])`. */
+export function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value]
+}
+
+export function wholeNumber(minimum: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value)
+    if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= minimum) return number
+    throw new InvalidArgumentError(`It must be a whole number, ${minimum} or more.`)
+  }
+}
+
+/** A run's id as people write it: `7`, or `runs/7` as in a resource. */
+export function runId(value: string): number {
+  const digits = value.replace(/^runs\/|^#/, '').replace(/\/$/, '')
+  const id = Number(digits)
+  if (/^\d+$/.test(digits) && Number.isSafeInteger(id) && id > 0) return id
+  throw new InvalidArgumentError('It must be the id of a run, such as 7.')
+}
+
+export function runIds(value: string, before: readonly number[] | undefined): readonly number[] {
+  return [...(before ?? []), runId(value)]
+}

@@ -1,0 +1,20 @@
+import type { Clock } from '../common/clock.js'
+import type { ClientSettings } from './settings.js'
+
+/** What a command is given of the world around the program. */
+export interface World {
+  readonly settings: ClientSettings
+  readonly clock: Clock
+  /** Absolute path of the working directory. */
+  readonly cwd: string
+  readonly stdin: NodeJS.ReadStream
+  readonly stdout: NodeJS.WriteStream
+  readonly stderr: NodeJS.WriteStream
+  /** Instead of dying of ^C the action is called, until the returned function is. */
+  onInterrupt(action: () => void): () => void
+}
+
+/** A warning, a note, a question's answer: anything that is not what was asked for. */
+export function note(world: World, sentence: string): void {
+  world.stderr.write(`${sentence}\n`)
+}
