@@ -7,11 +7,12 @@ import { note, type World } from '../world.js'
 import { type RuntimeChoice, runtimeChoices } from './choose-runtime.js'
 import { parseSize } from './size.js'
 
-/** `spell cluster up`, `down` and `status`: a whole cluster on this machine. */
+/** `spell cluster up`, `down`, `status` and `make-image`: a whole cluster on this machine. */
 export function addLocalClusterCommands(world: World, parent: Command): void {
   addUp(world, parent)
   addDown(world, parent)
   addStatus(world, parent)
+  addMakeImage(world, parent)
 }
 
 interface UpFlags {
@@ -97,6 +98,17 @@ function addStatus(world: World, parent: Command): void {
         ),
       )
     })
+}
+
+function addMakeImage(world: World, parent: Command): void {
+  const summary = 'Make the image of runs that name none, where no registry answers (needs root)'
+  defineBelow(world, parent, 'make-image', summary).action(async () => {
+    const [{ makeImageIfNeeded }, { localEnvironment }] = await Promise.all([
+      import('./default-image.js'),
+      import('./settings.js'),
+    ])
+    await makeImageIfNeeded(world, localEnvironment())
+  })
 }
 
 function withDir(world: World, command: Command): Command {

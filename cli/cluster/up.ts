@@ -2,11 +2,13 @@ import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import { basename } from 'node:path'
-import { invariant } from '../../common/errors.js'
+import { invariant, messageOf } from '../../common/errors.js'
 import { systemRandom } from '../../common/random.js'
 import { addContext, readConfig } from '../config.js'
 import { note, type World } from '../world.js'
+import { Administrator } from './administrator.js'
 import { chooseRuntime, type RuntimeChoice } from './choose-runtime.js'
+import { giveDefaultImage } from './default-image.js'
 import { endCluster } from './end-cluster.js'
 import { listGpus } from './gpus.js'
 import { type Layout, layoutOf } from './layout.js'
@@ -45,6 +47,7 @@ export async function bringUp(world: World, options: UpOptions): Promise<Cluster
     startSupervisor(layout, programs)
     try {
       await untilReady(world, layout, plan)
+      if (plan.runtime === 'docker') await seeToDefaultImage(world, layout, plan)
     } catch (error) {
       await endCluster(layout, world.clock)
       throw error
@@ -54,6 +57,18 @@ export async function bringUp(world: World, options: UpOptions): Promise<Cluster
   } catch (error) {
     releaseLock(layout)
     throw error
+  }
+}
+
+async function seeToDefaultImage(world: World, layout: Layout, plan: ClusterPlan): Promise<void> {
+  const administrator = new Administrator(layout, plan, world.clock)
+  try {
+    await giveDefaultImage(world, administrator, localEnvironment())
+  } catch (error) {
+    // The cluster is good for every run that names an image.
+    note(world, `Warning: the cluster has no default image: ${messageOf(error)}`)
+  } finally {
+    administrator.close()
   }
 }
 
