@@ -1,0 +1,102 @@
+import { z } from 'zod'
+import { loadSettings } from '../common/settings.js'
+import { defaultLeaderSettings } from './leader/types.js'
+
+const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/, 'must be host:port')
+const file = z.string().min(1)
+const count = z.number().int().positive()
+const milliseconds = z.number().int().positive()
+const bytes = z.number().int().nonnegative()
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex')
+
+const limits = z
+  .strictObject({
+    /** A node not heard for this long gets no new runs. */
+    suspectAfterMs: milliseconds,
+    /** A replaceable run is repeated this long after its node was last heard. */
+    lostAfterMs: milliseconds,
+    /** Where set: any run is given up this long after its node was last heard. */
+    abandonAfterMs: milliseconds,
+    heartbeatIntervalMs: milliseconds,
+    /** Between a run's graceful and its hard signal, where the run says nothing. */
+    graceMs: milliseconds,
+    /** Of what a run may write, where it says nothing; 0: none. */
+    diskLimitBytes: bytes,
+    logLimitBytes: bytes,
+    /** Request ids kept at once; over it submissions are refused. */
+    maxRequestIds: count,
+    /** Share of etcd's quota over which submissions are refused. */
+    maxEtcdShare: z.number().gt(0).lte(1),
+    /** Whether nodes without containers may take runs. */
+    allowProcessNodes: z.boolean(),
+    /** Largest pack of code, in bytes. */
+    maxObjectBytes: count,
+    archive: z
+      .strictObject({
+        segmentRuns: count,
+        segmentAfterMs: milliseconds,
+        recentRuns: count,
+        cacheBytes: bytes,
+      })
+      .partial(),
+  })
+  .partial()
+
+const schema = z.strictObject({
+  /** This coordinator's name; its certificate says `coordinator:<id>`. */
+  id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be a name of letters, digits, - . _'),
+  clusterName: z.string().min(1).max(63),
+  dataDir: file,
+  /** Where users' calls are listened for; port 0 takes a free one. */
+  userListen: address.default('127.0.0.1:7000'),
+  /** What others dial for it; the address listened on when left out. */
+  userAddress: address.optional(),
+  agentListen: address.default('127.0.0.1:7001'),
+  agentAddress: address.optional(),
+  /** /metrics and /healthz in plain HTTP; none when left out. */
+  metricsListen: address.optional(),
+  etcd: z.strictObject({
+    endpoints: z.array(address).min(1),
+    /** Left out all three: plain text, for tests only. */
+    caFile: file.optional(),
+    certFile: file.optional(),
+    keyFile: file.optional(),
+    prefix: z.string().regex(/^[!-~]*\/$/, 'must end in /').default('spell/'),
+    /** Keys in one transaction: etcd's --max-txn-ops. */
+    maxOperations: count.default(128),
+    /** etcd's --quota-backend-bytes; its default is 2 GiB. */
+    quotaBytes: count.default(2 * 1024 ** 3),
+  }),
+  tls: z.strictObject({ caFile: file, certFile: file, keyFile: file }),
+  /** The object store's directory. */
+  storeDir: file,
+  /** How long a leader that nobody hears of leads on, at most. */
+  leaseTtlSeconds: z.number().int().min(1).default(5),
+  /** Made an admin when the cluster is new and has no users. */
+  bootstrapUser: z.strictObject({ name: z.string().min(1).max(64), tokenSha256: sha256 }).optional(),
+  limits: limits.default({}),
+  /** For tests: SIGKILL to this process at the nth time that the point is reached. */
+  failpoint: z.strictObject({ name: z.string(), nth: count.default(1) }).optional(),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+})
+
+export type CoordinatorSettings = z.output<typeof schema>
+
+/** Throws SettingsError with every mistake. */
+export function coordinatorSettings(
+  argv: readonly string[],
+  environment?: Readonly<Record<string, string | undefined>>,
+): CoordinatorSettings {
+  const sources = { argv, prefix: 'SPELL_COORDINATOR' }
+  return loadSettings(schema, environment ? { ...sources, environment } : sources)
+}
+
+/** The leader's part, with defaults for what is not set. */
+export function leaderSettings(settings: CoordinatorSettings) {
+  const { archive, maxObjectBytes: _, ...limits } = settings.limits
+  return {
+    ...defaultLeaderSettings,
+    ...limits,
+    archive: { ...defaultLeaderSettings.archive, ...archive },
+  }
+}
