@@ -9,38 +9,38 @@ const milliseconds = z.number().int().positive()
 const bytes = z.number().int().nonnegative()
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex')
 
-const limits = z
-  .strictObject({
-    /** A node not heard for this long gets no new runs. */
-    suspectAfterMs: milliseconds,
-    /** A replaceable run is repeated this long after its node was last heard. */
-    lostAfterMs: milliseconds,
-    /** Where set: any run is given up this long after its node was last heard. */
-    abandonAfterMs: milliseconds,
-    heartbeatIntervalMs: milliseconds,
-    /** Between a run's graceful and its hard signal, where the run says nothing. */
-    graceMs: milliseconds,
-    /** Of what a run may write, where it says nothing; 0: none. */
-    diskLimitBytes: bytes,
-    logLimitBytes: bytes,
-    /** Request ids kept at once; over it submissions are refused. */
-    maxRequestIds: count,
-    /** Share of etcd's quota over which submissions are refused. */
-    maxEtcdShare: z.number().gt(0).lte(1),
-    /** Whether nodes without containers may take runs. */
-    allowProcessNodes: z.boolean(),
-    /** Largest pack of code, in bytes. */
-    maxObjectBytes: count,
-    archive: z
-      .strictObject({
-        segmentRuns: count,
-        segmentAfterMs: milliseconds,
-        recentRuns: count,
-        cacheBytes: bytes,
-      })
-      .partial(),
-  })
-  .partial()
+const defaults = defaultLeaderSettings
+
+const limits = z.strictObject({
+  /** A node not heard for this long gets no new runs. */
+  suspectAfterMs: milliseconds.default(defaults.suspectAfterMs),
+  /** A replaceable run is repeated this long after its node was last heard. */
+  lostAfterMs: milliseconds.default(defaults.lostAfterMs),
+  /** Where set: any run is given up this long after its node was last heard. */
+  abandonAfterMs: milliseconds.optional(),
+  heartbeatIntervalMs: milliseconds.default(defaults.heartbeatIntervalMs),
+  /** Between a run's graceful and its hard signal, where the run says nothing. */
+  graceMs: milliseconds.default(defaults.graceMs),
+  /** Of what a run may write, where it says nothing; 0: none. */
+  diskLimitBytes: bytes.default(defaults.diskLimitBytes),
+  logLimitBytes: bytes.default(defaults.logLimitBytes),
+  /** Request ids kept at once; over it submissions are refused. */
+  maxRequestIds: count.default(defaults.maxRequestIds),
+  /** Share of etcd's quota over which submissions are refused. */
+  maxEtcdShare: z.number().gt(0).lte(1).default(defaults.maxEtcdShare),
+  /** Whether nodes without containers may take runs. */
+  allowProcessNodes: z.boolean().default(defaults.allowProcessNodes),
+  /** Largest pack of code. */
+  maxObjectBytes: count.default(4 * 1024 ** 3),
+  archive: z
+    .strictObject({
+      segmentRuns: count.default(defaults.archive.segmentRuns),
+      segmentAfterMs: milliseconds.default(defaults.archive.segmentAfterMs),
+      recentRuns: count.default(defaults.archive.recentRuns),
+      cacheBytes: bytes.default(defaults.archive.cacheBytes),
+    })
+    .prefault({}),
+})
 
 const schema = z.strictObject({
   /** This coordinator's name; its certificate says `coordinator:<id>`. */
@@ -61,7 +61,10 @@ const schema = z.strictObject({
     caFile: file.optional(),
     certFile: file.optional(),
     keyFile: file.optional(),
-    prefix: z.string().regex(/^[!-~]*\/$/, 'must end in /').default('spell/'),
+    prefix: z
+      .string()
+      .regex(/^[!-~]*\/$/, 'must end in /')
+      .default('spell/'),
     /** Keys in one transaction: etcd's --max-txn-ops. */
     maxOperations: count.default(128),
     /** etcd's --quota-backend-bytes; its default is 2 GiB. */
@@ -74,7 +77,7 @@ const schema = z.strictObject({
   leaseTtlSeconds: z.number().int().min(1).default(5),
   /** Made an admin when the cluster is new and has no users. */
   bootstrapUser: z.strictObject({ name: z.string().min(1).max(64), tokenSha256: sha256 }).optional(),
-  limits: limits.default({}),
+  limits: limits.prefault({}),
   /** For tests: SIGKILL to this process at the nth time that the point is reached. */
   failpoint: z.strictObject({ name: z.string(), nth: count.default(1) }).optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
@@ -91,12 +94,8 @@ export function coordinatorSettings(
   return loadSettings(schema, environment ? { ...sources, environment } : sources)
 }
 
-/** The leader's part, with defaults for what is not set. */
-export function leaderSettings(settings: CoordinatorSettings) {
-  const { archive, maxObjectBytes: _, ...limits } = settings.limits
-  return {
-    ...defaultLeaderSettings,
-    ...limits,
-    archive: { ...defaultLeaderSettings.archive, ...archive },
-  }
+/** The leader's part of the settings. */
+export function leaderSettings({ limits }: CoordinatorSettings) {
+  const { maxObjectBytes: _, abandonAfterMs, ...rest } = limits
+  return { ...defaults, ...rest, abandonAfterMs }
 }

@@ -9,7 +9,7 @@ import { validity } from './submit-rules.js'
 import type { UserCall } from './user-call.js'
 
 /** A run's spec is one value of one transaction, which takes 1 MiB altogether. */
-export const maxSpecBytes = 921_600
+export const maxSpecBytes = 716_800
 
 export interface SubmitParts {
   /** What this version refuses by name. */

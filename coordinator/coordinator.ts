@@ -1,0 +1,274 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Clock } from '../common/clock.js'
+import { invariant, messageOf } from '../common/errors.js'
+import type { Failpoints } from '../common/failpoint.js'
+import type { Log } from '../common/log.js'
+import type { Random } from '../common/random.js'
+import { DirectoryStore } from '../spellfs/directory-store.js'
+import { markDirectoryStore } from '../spellfs/store-mark.js'
+import { Endpoints, type TlsFiles } from './endpoints.js'
+import { EtcdSize } from './etcd-size.js'
+import { gaugesOf } from './gauges.js'
+import { DirectoryLogStore, defaultLogStoreSettings } from './logs/directory-log-store.js'
+import { type Member, Members } from './members.js'
+import { Metrics } from './metrics.js'
+import { MetricsServer } from './metrics-server.js'
+import type { ClusterFacts } from './rpc/cluster-handlers.js'
+import { type Leading, noLeader } from './rpc/leading.js'
+import type { Rule } from './rpc/rule.js'
+import { RunLines } from './rpc/run-lines.js'
+import { statusName } from './rpc/status.js'
+import type { CoordinatorSettings } from './settings.js'
+import { Election } from './store/election.js'
+import type { Etcd } from './store/etcd.js'
+import { connectEtcd } from './store/etcd-client.js'
+import { type Keys, makeKeys } from './store/keys.js'
+import { LeaderWatch } from './store/leader-watch.js'
+import type { Leadership } from './store/leadership.js'
+import { type RunningTerm, startTerm } from './term.js'
+import { version } from './version.js'
+
+export interface CoordinatorParts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly failpoints: Failpoints
+  /** What submissions are refused by name for. */
+  readonly notYet: readonly Rule[]
+}
+
+const etcdCallTimeoutMs = 5_000
+const leaderPollMs = 1_000
+/** Between two attempts to begin a term that failed for another reason than another leader. */
+const failedTermMs = 1_000
+const closeGraceMs = 2_000
+
+/** One coordinator: answers and forwards from its start to its end, and leads whenever it has won. */
+export class Coordinator {
+  readonly #settings: CoordinatorSettings
+  readonly #parts: CoordinatorParts
+  readonly #etcd: Etcd
+  readonly #keys: Keys
+  readonly #size: EtcdSize
+  readonly #watch: LeaderWatch
+  readonly #store: DirectoryStore
+  readonly #logs: DirectoryLogStore
+  readonly #lines = new RunLines()
+  readonly #metrics: Metrics
+  readonly #metricsServer: MetricsServer
+  readonly #endpoints: Endpoints
+  readonly #stopping = new AbortController()
+  #members: Members | undefined
+  #term: RunningTerm | undefined
+  #campaigning: Promise<void> | undefined
+
+  constructor(settings: CoordinatorSettings, parts: CoordinatorParts) {
+    const { clock, log } = parts
+    this.#settings = settings
+    this.#parts = parts
+    this.#etcd = connectEtcd(etcdSettings(settings), clock)
+    this.#keys = makeKeys(settings.etcd.prefix)
+    this.#size = new EtcdSize(this.#etcd, clock, log)
+    this.#watch = new LeaderWatch(
+      { pollMs: leaderPollMs },
+      { etcd: this.#etcd, keys: this.#keys, clock, log },
+    )
+    this.#store = new DirectoryStore({ directory: settings.storeDir, cluster: settings.clusterName }, clock)
+    this.#logs = new DirectoryLogStore(
+      { ...defaultLogStoreSettings, directory: join(settings.storeDir, '.spell/logs') },
+      { clock, checkPresent: () => this.#store.checkPresent() },
+    )
+    this.#metrics = new Metrics(() => gaugesOf(this.#term, this.#size, clock))
+    this.#metricsServer = new MetricsServer({
+      registry: this.#metrics.registry,
+      trouble: () => (this.#leading().kind === 'nobody' ? 'no leader' : undefined),
+    })
+    this.#endpoints = this.#makeEndpoints()
+  }
+
+  /** Listens and stands for election. Resolves once it listens, with the addresses that others dial. */
+  async start(): Promise<Member & { readonly metricsPort: number | undefined }> {
+    const { id, userListen, agentListen, userAddress, agentAddress, metricsListen } = this.#settings
+    const { userPort, nodePort } = await this.#endpoints.listen(userListen, agentListen)
+    const self = {
+      id,
+      userAddress: userAddress ?? withPort(userListen, userPort),
+      agentAddress: agentAddress ?? withPort(agentListen, nodePort),
+    }
+    const { clock, log } = this.#parts
+    this.#members = new Members(self, this.#keys.prefix, { etcd: this.#etcd, clock, log })
+    this.#watch.onRead(() => this.#showHealth())
+    this.#watch.start()
+    this.#members.start()
+    this.#size.start()
+    this.#campaigning = this.#campaign(self)
+    const metricsPort =
+      metricsListen === undefined ? undefined : await this.#metricsServer.listen(metricsListen)
+    log.info('This coordinator listens', { ...self, metricsPort })
+    return { ...self, metricsPort }
+  }
+
+  /** Hands the lead over at once and ends. Safe to call twice. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('The coordinator is being stopped.'))
+    await this.#campaigning
+    await this.#endpoints.close(closeGraceMs)
+    this.#watch.stop()
+    this.#size.stop()
+    await this.#members?.stop()
+    await this.#logs.close().catch((error: unknown) => {
+      this.#parts.log.warn('Logs could not be closed', { reason: messageOf(error) })
+    })
+    await this.#metricsServer.close()
+    this.#etcd.close()
+  }
+
+  async #campaign(self: Member): Promise<void> {
+    const { clock, log } = this.#parts
+    const { signal } = this.#stopping
+    const election = this.#election(self)
+    while (!signal.aborted) {
+      const leadership = await election.campaign(signal).catch(() => undefined)
+      if (!leadership) return
+      try {
+        await this.#lead(leadership)
+      } catch (error) {
+        log.error('This term has failed', { term: leadership.term, error })
+        await leadership.resign()
+        await clock.sleep(failedTermMs, signal).catch(() => undefined)
+      }
+      await leadership.resign()
+    }
+  }
+
+  /** Resolves when the term is over. */
+  async #lead(leadership: Leadership): Promise<void> {
+    const { signal } = this.#stopping
+    const end = () => leadership.lose('it is being stopped')
+    signal.addEventListener('abort', end, { once: true })
+    try {
+      if (leadership.term === 1) await this.#markStore()
+      const term = await startTerm(this.#settings, this.#termParts(), leadership)
+      this.#term = term
+      this.#size.leading = true
+      this.#showHealth()
+      this.#parts.log.info('This coordinator is ready to lead', { term: leadership.term })
+      await aborted(leadership.signal)
+    } catch (error) {
+      if (!leadership.signal.aborted) throw error
+    } finally {
+      signal.removeEventListener('abort', end)
+      this.#endTerm(leadership)
+    }
+  }
+
+  #endTerm(leadership: Leadership): void {
+    const term = this.#term
+    this.#term = undefined
+    this.#size.leading = false
+    this.#showHealth()
+    const reason: unknown = leadership.signal.reason
+    this.#endpoints.abortStreams(reason instanceof Error ? reason : noLeader())
+    term?.stop()
+  }
+
+  /** Only the first leader that a cluster ever has may make a directory its store: an unmounted disk looks like a new one. */
+  async #markStore(): Promise<void> {
+    const { storeDir, clusterName } = this.#settings
+    await markDirectoryStore(storeDir, clusterName).catch((error: unknown) => {
+      this.#parts.log.error('The store cannot be used', { reason: messageOf(error) })
+    })
+  }
+
+  #leading(): Leading {
+    const term = this.#term
+    if (term?.leadership.isLeading()) return { kind: 'here', leader: term.leader }
+    const seen = this.#watch.current()
+    if (!seen || seen.id === this.#settings.id) return { kind: 'nobody' }
+    return { kind: 'elsewhere', userAddress: seen.userAddress, agentAddress: seen.agentAddress }
+  }
+
+  #showHealth(): void {
+    this.#endpoints.users.health.set(this.#leading().kind !== 'nobody')
+  }
+
+  #facts(): ClusterFacts {
+    const leadership = this.#term?.leadership
+    invariant(leadership, 'the leader is asked about the cluster')
+    const { clusterName, id } = this.#settings
+    const { generation, term } = leadership
+    const coordinators = this.#members?.all() ?? []
+    return { name: clusterName, version, generation, term, leaderId: id, coordinators }
+  }
+
+  #makeEndpoints(): Endpoints {
+    const { clock, log, notYet } = this.#parts
+    return new Endpoints({
+      clock,
+      log,
+      notYet,
+      tls: readTls(this.#settings.tls),
+      store: this.#store,
+      logs: this.#logs,
+      lines: this.#lines,
+      maxObjectBytes: this.#settings.limits.maxObjectBytes,
+      leading: () => this.#leading(),
+      facts: () => this.#facts(),
+      observe: (method, code, milliseconds) =>
+        this.#metrics.called(`${method.service}/${method.name}`, statusName(code), milliseconds),
+    })
+  }
+
+  #election(self: Member): Election {
+    const { leaseTtlSeconds } = this.#settings
+    return new Election(
+      { ...self, leaseTtlSeconds },
+      {
+        ...this.#parts,
+        etcd: this.#etcd,
+        keys: this.#keys,
+        leaderWatch: this.#watch,
+        makeGeneration: () => randomUUID(),
+      },
+    )
+  }
+
+  #termParts() {
+    return {
+      ...this.#parts,
+      etcd: this.#etcd,
+      keys: this.#keys,
+      size: this.#size,
+      store: this.#store,
+      coordinatorAddresses: () => (this.#members?.all() ?? []).map(({ agentAddress }) => agentAddress),
+      takeLines: this.#lines.take.bind(this.#lines),
+      committed: this.#metrics.committed.bind(this.#metrics),
+    }
+  }
+}
+
+function etcdSettings({ etcd }: CoordinatorSettings) {
+  const { endpoints, caFile, certFile, keyFile } = etcd
+  const tls = caFile && certFile && keyFile ? { tls: readTls({ caFile, certFile, keyFile }) } : {}
+  return { endpoints, callTimeoutMs: etcdCallTimeoutMs, ...tls }
+}
+
+function readTls(files: CoordinatorSettings['tls']): TlsFiles {
+  return {
+    ca: readFileSync(files.caFile),
+    certificate: readFileSync(files.certFile),
+    key: readFileSync(files.keyFile),
+  }
+}
+
+const withPort = (listen: string, port: number): string =>
+  `${listen.slice(0, listen.lastIndexOf(':'))}:${port}`
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,104 @@
+import { ServerCredentials } from '@grpc/grpc-js'
+import type { Clock } from '../common/clock.js'
+import type { Log } from '../common/log.js'
+import type { Method } from '../proto/wire.js'
+import type { ObjectStore } from '../spellfs/object-store.js'
+import { CodeObjects } from './files/code-objects.js'
+import { ResourceFiles } from './files/resource-files.js'
+import type { Leader } from './leader.js'
+import type { LogStore } from './logs/log-store.js'
+import { accountHandlers } from './rpc/account-handlers.js'
+import { type ClusterFacts, clusterHandlers } from './rpc/cluster-handlers.js'
+import { loadDescriptors } from './rpc/descriptors.js'
+import { fileHandlers } from './rpc/file-handlers.js'
+import { ImageCheck } from './rpc/image-check.js'
+import type { Leading } from './rpc/leading.js'
+import type { NodeCall } from './rpc/node-call.js'
+import { makeNodeEndpoint } from './rpc/node-endpoint.js'
+import { nodeHandlers } from './rpc/node-handlers.js'
+import { projectHandlers } from './rpc/project-handlers.js'
+import type { Rule } from './rpc/rule.js'
+import { runHandlers } from './rpc/run-handlers.js'
+import type { RunLines } from './rpc/run-lines.js'
+import { runRecordsOf } from './rpc/run-outputs.js'
+import type { Endpoint } from './rpc/server.js'
+import { UserEndpoint } from './rpc/user-endpoint.js'
+
+/** PEM, read from the settings' files. */
+export interface TlsFiles {
+  readonly ca: Buffer
+  readonly certificate: Buffer
+  readonly key: Buffer
+}
+
+export interface EndpointsParts {
+  readonly clock: Clock
+  readonly log: Log
+  readonly tls: TlsFiles
+  readonly store: ObjectStore
+  readonly logs: LogStore
+  readonly lines: RunLines
+  /** What submissions are refused by name for. */
+  readonly notYet: readonly Rule[]
+  readonly maxObjectBytes: number
+  leading(): Leading
+  facts(): ClusterFacts
+  observe(method: Method<unknown, unknown>, code: number, milliseconds: number): void
+}
+
+/** The two ports of a coordinator. They stay open while it gains and loses the lead. */
+export class Endpoints {
+  readonly users: UserEndpoint
+  readonly nodes: Endpoint<NodeCall>
+  readonly #tls: TlsFiles
+
+  constructor(parts: EndpointsParts) {
+    this.#tls = parts.tls
+    const { store, logs, lines, clock } = parts
+    const objects = new CodeObjects(store, { maxObjectBytes: parts.maxObjectBytes })
+    this.users = new UserEndpoint({
+      ...parts,
+      ca: parts.tls.ca.toString(),
+      descriptors: loadDescriptors(),
+      handlers: {
+        ...runHandlers({ notYet: parts.notYet, images: new ImageCheck(clock), logs, lines, clock }),
+        ...projectHandlers,
+        ...fileHandlers({ objects, resourcesOf: resourcesOf(store) }),
+        ...accountHandlers,
+        ...clusterHandlers(() => parts.facts()),
+      },
+    })
+    this.nodes = makeNodeEndpoint({ ...parts, handlers: nodeHandlers({ logs, store, objects }) })
+  }
+
+  /** Resolves with the ports. */
+  async listen(userListen: string, agentListen: string) {
+    const { ca, certificate, key } = this.#tls
+    const pair = [{ cert_chain: certificate, private_key: key }]
+    const userPort = await this.users.endpoint.listen(userListen, ServerCredentials.createSsl(null, pair))
+    const nodePort = await this.nodes.listen(agentListen, ServerCredentials.createSsl(ca, pair, true))
+    return { userPort, nodePort }
+  }
+
+  /** This coordinator no longer leads: whoever is being answered by it is told so. */
+  abortStreams(reason: Error): void {
+    this.users.endpoint.abortStreams(reason)
+    this.nodes.abortStreams(reason)
+  }
+
+  async close(graceMs: number): Promise<void> {
+    await Promise.all([this.users.close(graceMs), this.nodes.close(graceMs)])
+  }
+}
+
+/** One set of resources for each leader, made on first use. */
+function resourcesOf(store: ObjectStore): (leader: Leader) => ResourceFiles {
+  const made = new WeakMap<Leader, ResourceFiles>()
+  return (leader) => {
+    const known = made.get(leader)
+    if (known) return known
+    const files = new ResourceFiles(store, runRecordsOf(leader))
+    made.set(leader, files)
+    return files
+  }
+}

@@ -1,0 +1,100 @@
+import { z } from 'zod'
+import type { Clock, Timer } from '../common/clock.js'
+import { messageOf } from '../common/errors.js'
+import type { Log } from '../common/log.js'
+import type { Etcd } from './store/etcd.js'
+
+/** How one coordinator is reached. */
+export interface Member {
+  readonly id: string
+  /** `host:port` */
+  readonly userAddress: string
+  readonly agentAddress: string
+}
+
+/** How long a coordinator that has gone without a word is still named, in seconds. */
+const ttlSeconds = 30
+const renewMs = 5_000
+
+const memberValue = z.object({
+  v: z.literal(1),
+  id: z.string(),
+  userAddress: z.string(),
+  agentAddress: z.string(),
+})
+
+export interface MembersParts {
+  readonly etcd: Etcd
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/**
+ * Which coordinators there are: each keeps `coordinator/<id>` under a lease of its own and reads the others' now and then.
+ * Only for showing and for agents' lists of addresses; nothing is decided by it.
+ */
+export class Members {
+  readonly #self: Member
+  readonly #prefix: string
+  readonly #parts: MembersParts
+  #others: readonly Member[] = []
+  #leaseId: string | undefined
+  #timer: Timer | undefined
+  #round: Promise<void> | undefined
+  #stopped = false
+
+  /** `prefix`: of all keys, such as `spell/`. */
+  constructor(self: Member, prefix: string, parts: MembersParts) {
+    this.#self = self
+    this.#prefix = `${prefix}coordinator/`
+    this.#parts = parts
+  }
+
+  /** This coordinator first, the others by id. */
+  all(): readonly Member[] {
+    return [this.#self, ...this.#others]
+  }
+
+  start(): void {
+    this.#round = this.#refresh()
+      .catch((error: unknown) => {
+        this.#leaseId = undefined
+        this.#parts.log.debug('the list of coordinators could not be renewed', { reason: messageOf(error) })
+      })
+      .finally(() => {
+        if (!this.#stopped) this.#timer = this.#parts.clock.timer(renewMs, () => this.start())
+      })
+  }
+
+  /** Takes this coordinator off the list. Safe to call twice. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    await this.#round
+    const leaseId = this.#leaseId
+    this.#leaseId = undefined
+    // Without an answer the lease runs out by itself.
+    if (leaseId !== undefined)
+      await this.#parts.etcd.revokeLease(leaseId, { timeoutMs: 1_000 }).catch(() => undefined)
+  }
+
+  async #refresh(): Promise<void> {
+    const { etcd } = this.#parts
+    if (this.#leaseId === undefined || (await etcd.keepLeaseAlive(this.#leaseId)) <= 0) await this.#announce()
+    const { entries } = await etcd.range({ prefix: this.#prefix, limit: 100 })
+    this.#others = entries
+      .map(({ value }) => memberValue.parse(JSON.parse(value)))
+      .filter(({ id }) => id !== this.#self.id)
+      .map(({ id, userAddress, agentAddress }) => ({ id, userAddress, agentAddress }))
+  }
+
+  async #announce(): Promise<void> {
+    const { leaseId } = await this.#parts.etcd.grantLease(ttlSeconds)
+    const value = JSON.stringify({ v: 1, ...this.#self })
+    await this.#parts.etcd.transact({
+      compares: [],
+      puts: [{ key: this.#prefix + this.#self.id, value, leaseId }],
+    })
+    this.#leaseId = leaseId
+  }
+}

@@ -1,0 +1,55 @@
+import type { Clock, Timer } from '../common/clock.js'
+import { messageOf } from '../common/errors.js'
+import type { Log } from '../common/log.js'
+import type { RequestLeases } from './leader/types.js'
+import type { Etcd } from './store/etcd.js'
+
+const hourMs = 3_600_000
+/** A lease takes request ids for an hour and must outlive the last of them by 24. */
+const ttlSeconds = 25 * 3_600 + 600
+/** After a grant that failed; the lease before is used meanwhile, it has ten minutes more than it needs. */
+const retryMs = 10_000
+
+/** One lease an hour, for as long as a term lasts. Those of earlier terms end by themselves. */
+export class HourlyLeases implements RequestLeases {
+  readonly #etcd: Etcd
+  readonly #clock: Clock
+  readonly #log: Log
+  #leaseId: string
+  #timer: Timer
+
+  /** Rejects with EtcdError. */
+  static async start(etcd: Etcd, clock: Clock, log: Log): Promise<HourlyLeases> {
+    const { leaseId } = await etcd.grantLease(ttlSeconds)
+    return new HourlyLeases(leaseId, etcd, clock, log)
+  }
+
+  private constructor(leaseId: string, etcd: Etcd, clock: Clock, log: Log) {
+    this.#leaseId = leaseId
+    this.#etcd = etcd
+    this.#clock = clock
+    this.#log = log
+    this.#timer = clock.timer(hourMs, () => this.#renew())
+  }
+
+  current(): string {
+    return this.#leaseId
+  }
+
+  stop(): void {
+    this.#timer.cancel()
+  }
+
+  #renew(): void {
+    this.#etcd.grantLease(ttlSeconds).then(
+      ({ leaseId }) => {
+        this.#leaseId = leaseId
+        this.#timer = this.#clock.timer(hourMs, () => this.#renew())
+      },
+      (error: unknown) => {
+        this.#log.warn('No new lease for request ids; trying again', { reason: messageOf(error) })
+        this.#timer = this.#clock.timer(retryMs, () => this.#renew())
+      },
+    )
+  }
+}

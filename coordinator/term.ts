@@ -1,0 +1,89 @@
+import type { Clock } from '../common/clock.js'
+import type { Failpoints } from '../common/failpoint.js'
+import type { Log } from '../common/log.js'
+import type { Random } from '../common/random.js'
+import type { AttemptLine } from '../proto/model/link.js'
+import type { ObjectStore } from '../spellfs/object-store.js'
+import type { EtcdSize } from './etcd-size.js'
+import type { KeyValue } from './leader/types.js'
+import { Leader } from './leader.js'
+import { HourlyLeases } from './request-leases.js'
+import { type CoordinatorSettings, leaderSettings } from './settings.js'
+import { type CommitFacts, CommitQueue, defaultCommitQueueSettings } from './store/commit-queue.js'
+import type { Etcd } from './store/etcd.js'
+import type { Keys } from './store/keys.js'
+import type { Leadership } from './store/leadership.js'
+import { loadState } from './store/load.js'
+import { version } from './version.js'
+
+export interface TermParts {
+  readonly etcd: Etcd
+  readonly keys: Keys
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly failpoints: Failpoints
+  readonly size: EtcdSize
+  readonly store: ObjectStore
+  coordinatorAddresses(): readonly string[]
+  takeLines(lines: readonly AttemptLine[]): void
+  committed(facts: CommitFacts): void
+}
+
+/** Everything that lives as long as one term. */
+export interface RunningTerm {
+  readonly leader: Leader
+  readonly leadership: Leadership
+  readonly queue: CommitQueue
+  /** Safe to call twice. */
+  stop(): void
+}
+
+/** Reads the whole state and begins to lead with it. Rejects when leadership ends meanwhile and with EtcdError. */
+export async function startTerm(
+  settings: CoordinatorSettings,
+  parts: TermParts,
+  leadership: Leadership,
+): Promise<RunningTerm> {
+  const loaded: KeyValue[] = []
+  const { commitValue } = await loadState({ ...parts, leadership }, (entry) => loaded.push(entry))
+  const leases = await HourlyLeases.start(parts.etcd, parts.clock, parts.log)
+  const queue = new CommitQueue(
+    { ...defaultCommitQueueSettings, maxOperations: settings.etcd.maxOperations },
+    { ...parts, leadership, observe: (facts) => parts.committed(facts) },
+    commitValue,
+  )
+  const { term, generation } = leadership
+  const leader = new Leader(
+    { ...leaderSettings(settings), term, generation, version },
+    {
+      ...parts,
+      queue,
+      requestLeases: leases,
+      loaded,
+      isLeading: () => leadership.isLeading(),
+      stepDown: (reason: string) => leadership.lose(reason),
+      etcdSize: () => ({ bytes: parts.size.bytes, quotaBytes: settings.etcd.quotaBytes }),
+      objects: parts.store,
+    },
+  )
+  leader.start()
+  const stop = () => {
+    leases.stop()
+    leader.close()
+  }
+  try {
+    if (!loaded.some(({ key }) => key.startsWith(parts.keys.users))) await makeFirstAdmin(settings, leader)
+    leadership.assertLeading()
+  } catch (error) {
+    stop()
+    throw error
+  }
+  return { leader, leadership, queue, stop }
+}
+
+async function makeFirstAdmin(settings: CoordinatorSettings, leader: Leader): Promise<void> {
+  const user = settings.bootstrapUser
+  if (!user) return
+  await leader.putUser({ name: user.name, email: '', role: 'admin', maxConcurrentRuns: 0 }, user.tokenSha256)
+}
