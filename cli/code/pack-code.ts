@@ -1,5 +1,13 @@
+import { createHash } from 'node:crypto'
+import { mkdtemp, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Code } from '../../proto/model/run-spec.js'
-import type { GitParts, Repository } from './repository.js'
+import { gitOutput, runGit, streamGit } from './git.js'
+import { CodeRefused } from './refusal.js'
+import { type GitParts, type Repository, withoutNewline } from './repository.js'
+import { shadowTree } from './shadow-tree.js'
+import { checkTree } from './supported-tree.js'
 
 export interface PackOptions {
   /** `HEAD` when the user named none. */
@@ -22,11 +30,131 @@ export interface PackedCode {
   dispose(): Promise<void>
 }
 
-/** Makes the pack of what a run needs of a repository; the repository, its index and stash stay as they are. */
+/**
+ * Makes the pack of what a run needs of a repository: the commit without its history, its tree, and with uncommitted
+ * changes a second tree. The repository, its objects, index and stash stay as they are. The same state of a repository
+ * gives the same pack. Throws CodeRefused.
+ */
 export async function packCode(
-  _repository: Repository,
-  _options: PackOptions,
-  _parts: GitParts,
+  repository: Repository,
+  options: PackOptions,
+  parts: GitParts,
 ): Promise<PackedCode> {
-  throw new Error('Not written yet')
+  const folder = await mkdtemp(join(tmpdir(), 'spell-code-'))
+  const dispose = () => rm(folder, { recursive: true, force: true })
+  try {
+    return { ...(await makePack(repository, options, folder, parts)), dispose }
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+async function makePack(
+  repository: Repository,
+  options: PackOptions,
+  folder: string,
+  parts: GitParts,
+): Promise<Omit<PackedCode, 'dispose'>> {
+  const { commit, isHead } = await resolve(repository, options.commitRef, parts)
+  const cwd = repository.root
+  const [facts, changed] = await Promise.all([
+    gitOutput(['log', '-1', '--format=%T%n%s', '--encoding=UTF-8', commit, '--'], { cwd }, parts),
+    hasChanges(repository, parts),
+  ])
+  const [commitTree = '', subject = ''] = facts.split('\n')
+  await checkTree(repository, commitTree, {}, parts)
+  if (changed && isHead && options.uncommitted === 'refuse')
+    throw new CodeRefused({ kind: 'uncommitted_changes', repository: repository.root })
+  let tree = commitTree
+  let env: Readonly<Record<string, string>> = {}
+  if (isHead && (changed || options.untracked === 'take')) {
+    if (changed) options.onUncommitted()
+    const shadow = await shadowTree(repository, options.untracked, folder, parts)
+    if (shadow.tree !== commitTree) {
+      await checkTree(repository, shadow.tree, shadow.env, parts)
+      tree = shadow.tree
+      env = shadow.env
+    }
+  }
+  const packFile = join(folder, 'code.pack')
+  const { packSha256, packBytes } = await writePack(repository, [commit, tree], env, packFile, parts)
+  const code = {
+    kind: 'synced',
+    repositoryName: repository.name,
+    workingDirectory: repository.workingDirectory,
+    commitHash: commit,
+    treeHash: tree,
+    packSha256,
+    commitSubject: subject,
+  } as const
+  return { code, packFile, packBytes, changesLeftBehind: changed && !isHead }
+}
+
+async function resolve(
+  repository: Repository,
+  ref: string,
+  parts: GitParts,
+): Promise<{ commit: string; isHead: boolean }> {
+  const [wanted, head] = await Promise.all([commitOf(ref), commitOf('HEAD')])
+  if (wanted === undefined && head === undefined)
+    throw new CodeRefused({ kind: 'no_commits', repository: repository.root })
+  if (wanted === undefined)
+    throw new CodeRefused({ kind: 'unknown_commit', repository: repository.root, ref })
+  return { commit: wanted, isHead: wanted === head }
+
+  async function commitOf(name: string): Promise<string | undefined> {
+    const args = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`]
+    const found = await runGit(args, { cwd: repository.root }, parts)
+    return found.exitCode === 0 ? withoutNewline(found.stdout) : undefined
+  }
+}
+
+/** Whether a tracked file is not as HEAD has it, in the index or in the working tree. */
+async function hasChanges(repository: Repository, parts: GitParts): Promise<boolean> {
+  const args = [
+    'status',
+    '--porcelain=v1',
+    '-z',
+    '--untracked-files=no',
+    '--no-renames',
+    '--ignore-submodules=none',
+  ]
+  return (await gitOutput(args, { cwd: repository.root }, parts)) !== ''
+}
+
+/**
+ * Packs a commit, cut from its parents, and trees with all that is in them. Without a search for new deltas the bytes
+ * depend on nothing but the objects and how they lie in the repository.
+ */
+async function writePack(
+  repository: Repository,
+  [commit, tree]: readonly [string, string],
+  env: Readonly<Record<string, string>>,
+  packFile: string,
+  parts: GitParts,
+): Promise<{ packSha256: string; packBytes: number }> {
+  const args = ['pack-objects', '--revs', '--stdout', '--window=0', '--delta-base-offset', '-q']
+  const input = `--shallow ${commit}\n${commit}\n${tree}\n`
+  const hash = createHash('sha256')
+  const file = await open(packFile, 'wx', 0o600)
+  let packBytes = 0
+  try {
+    const options = { cwd: repository.root, env, input }
+    await streamGit(
+      args,
+      options,
+      async (stdout) => {
+        for await (const piece of stdout as AsyncIterable<Buffer>) {
+          hash.update(piece)
+          await file.writeFile(piece)
+          packBytes += piece.length
+        }
+      },
+      parts,
+    )
+  } finally {
+    await file.close()
+  }
+  return { packSha256: hash.digest('hex'), packBytes }
 }

@@ -1,0 +1,56 @@
+import type { BigIntStats } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+import { RpcError } from '../../common/errors.js'
+import { Folder } from './folder.js'
+
+export interface WalkedEntry {
+  readonly folder: Folder
+  /** Names from the root to the folder. */
+  readonly above: readonly string[]
+  readonly name: string
+  /** From the root on. */
+  readonly path: string
+  readonly facts: BigIntStats
+}
+
+/** Entries looked at before others get their turn. */
+const entriesPerTurn = 200
+const maxEntries = 2_000_000
+
+/**
+ * Visits everything below a folder, folders before what is in them; `visit` says of a folder whether to go in, and is
+ * asked about its own `facts` only. RESOURCE_EXHAUSTED for more than 2,000,000 entries.
+ */
+export async function walkFolder(
+  path: string,
+  visit: (entry: WalkedEntry) => 'enter' | 'pass' | Promise<'enter' | 'pass'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const root = Folder.open(path)
+  let seen = 0
+  try {
+    const waiting: (readonly string[])[] = [[]]
+    for (let above = waiting.pop(); above; above = waiting.pop()) {
+      const folder = root.below(above)
+      if (!folder) continue
+      try {
+        for (const name of folder.names()) {
+          seen += 1
+          if (seen % entriesPerTurn === 0) await setImmediate()
+          signal.throwIfAborted()
+          if (seen > maxEntries)
+            throw new RpcError('RESOURCE_EXHAUSTED', `The run's files are more than ${maxEntries}.`)
+          const facts = folder.facts(name)
+          if (!facts) continue
+          const decision = visit({ folder, above, name, path: [...above, name].join('/'), facts })
+          const enter = (typeof decision === 'string' ? decision : await decision) === 'enter'
+          if (enter && facts.isDirectory()) waiting.push([...above, name])
+        }
+      } finally {
+        folder.close()
+      }
+    }
+  } finally {
+    root.close()
+  }
+}
