@@ -107,7 +107,10 @@ export class Api {
     if (!(error instanceof RpcError)) return error
     const where = addressesOf(this.login)
     if (error.code === 'DEADLINE_EXCEEDED') {
-      return new RpcError(error.code, `No answer from ${where} in time.`, { cause: error, trailers: error.trailers })
+      return new RpcError(error.code, `No answer from ${where} in time.`, {
+        cause: error,
+        trailers: error.trailers,
+      })
     }
     const reason = connectionTrouble(error)
     if (reason === undefined) return error
@@ -131,7 +134,9 @@ function worthRepeating(error: unknown, settings: CallSettings): error is RpcErr
 /** gRPC's own sentence when it could not connect, shortened to the reason; undefined when a server spoke. */
 function connectionTrouble(error: RpcError): string | undefined {
   if (error.code !== 'UNAVAILABLE') return undefined
-  const found = /No connection established\.(?: Last error: (.*?))?(?:\. Resolution note: .*)?$/s.exec(error.message)
+  const found = /No connection established\.(?: Last error: (.*?))?(?:\. Resolution note: .*)?$/s.exec(
+    error.message,
+  )
   if (found) return (found[1] ?? '').replace(/^Error: /, '') || 'no connection'
   return /name resolution/i.test(error.message) ? 'the name is not known' : undefined
 }

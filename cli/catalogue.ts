@@ -1,20 +1,12 @@
-import type { Command } from 'commander'
-import type { World } from './world.js'
-
-/** What the file of a command exports: a command of commander's, ready to parse what follows the name. */
-export interface CommandFile {
-  readonly build: (world: World, args: readonly string[]) => Command
-}
-
-export interface Entry {
-  readonly name: string
-  readonly summary: string
-  readonly load: () => Promise<CommandFile>
-}
+import type { Entry } from './command-file.js'
 
 /** Every command that is there, in the order in which `spell --help` names them. */
 export const commands: readonly Entry[] = [
-  { name: 'run', summary: 'Run a command on a machine of the cluster', load: () => import('./commands/run.js') },
+  {
+    name: 'run',
+    summary: 'Run a command on a machine of the cluster',
+    load: () => import('./commands/run.js'),
+  },
   { name: 'ps', summary: 'List runs', load: () => import('./commands/ps.js') },
   { name: 'logs', summary: "Show or follow a run's output", load: () => import('./commands/logs.js') },
   { name: 'info', summary: 'Show all that is known of a run', load: () => import('./commands/info.js') },
@@ -29,11 +21,23 @@ export const commands: readonly Entry[] = [
   { name: 'login', summary: 'Log in to a cluster', load: () => import('./commands/login.js') },
   { name: 'logout', summary: 'End the login session', load: () => import('./commands/logout.js') },
   { name: 'whoami', summary: 'Show who is logged in', load: () => import('./commands/whoami.js') },
-  { name: 'status', summary: 'Show how many runs there are and may be', load: () => import('./commands/status.js') },
+  {
+    name: 'status',
+    summary: 'Show how many runs there are and may be',
+    load: () => import('./commands/status.js'),
+  },
   { name: 'context', summary: 'Choose between clusters', load: () => import('./commands/context.js') },
-  { name: 'cluster', summary: 'Bring up and administer a cluster', load: () => import('./commands/cluster.js') },
+  {
+    name: 'cluster',
+    summary: 'Bring up and administer a cluster',
+    load: () => import('./commands/cluster.js'),
+  },
   { name: 'node', summary: 'Show the machines of the cluster', load: () => import('./commands/node.js') },
-  { name: 'completion', summary: 'Print a completion script for a shell', load: () => import('./commands/completion.js') },
+  {
+    name: 'completion',
+    summary: 'Print a completion script for a shell',
+    load: () => import('./commands/completion.js'),
+  },
 ]
 
 /** Commands of the original that this version does not have yet. They are refused by name. */

@@ -1,4 +1,5 @@
-import { commands, type Entry, laterCommands } from './catalogue.js'
+import { commands, laterCommands } from './catalogue.js'
+import type { Entry } from './command-file.js'
 import { Failure } from './failure.js'
 import { nearest } from './nearest.js'
 import { overview } from './overview.js'
@@ -15,13 +16,14 @@ export async function dispatch(argv: readonly string[], world: World): Promise<n
   const [wanted, args] = name === 'help' ? [words[0] ?? '', [...words.slice(1), '--help']] : [name, words]
   const file = await find(wanted).load()
   const given = context === undefined ? args : [`--context=${context}`, ...args]
-  await file.build(world, given).parseAsync([...given], { from: 'user' })
+  await file.build(world, given, commands).parseAsync([...given], { from: 'user' })
   return 0
 }
 
 function leadingContext(argv: readonly string[]): { context: string | undefined; rest: readonly string[] } {
   const [first = '', second] = argv
-  if (first.startsWith('--context=')) return { context: first.slice('--context='.length), rest: argv.slice(1) }
+  if (first.startsWith('--context='))
+    return { context: first.slice('--context='.length), rest: argv.slice(1) }
   if (first !== '--context') return { context: undefined, rest: argv }
   if (second === undefined) throw new Failure('usage', '--context needs the name of a context.')
   return { context: second, rest: argv.slice(2) }

@@ -24,7 +24,9 @@ export function sentenceOf(error: RpcError): string {
     case 'UNAUTHENTICATED':
       return `${said} Please log in ("spell login").`
     case 'UNIMPLEMENTED':
-      return `This cluster's version of Spell does not know this call: ${said}`
+      return /does not implement/.test(said)
+        ? `This cluster's version of Spell cannot do that yet: ${said}`
+        : said
     case 'INTERNAL':
     case 'UNKNOWN':
     case 'DATA_LOSS':

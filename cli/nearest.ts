@@ -4,7 +4,8 @@ export function nearest(written: string, words: readonly string[]): string | und
   let best: { readonly word: string; readonly distance: number } | undefined
   for (const word of words) {
     const distance = word.startsWith(written) && written.length > 1 ? 1 : editDistance(written, word)
-    if (distance <= limit && distance < (best?.distance ?? Number.POSITIVE_INFINITY)) best = { word, distance }
+    if (distance <= limit && distance < (best?.distance ?? Number.POSITIVE_INFINITY))
+      best = { word, distance }
   }
   return best?.word
 }

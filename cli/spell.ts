@@ -11,7 +11,12 @@ export async function spell(argv: readonly string[], world: World): Promise<numb
     world.stdout.write(`spell ${version}\n`)
     return exitOk
   }
-  if (first === undefined || first === '--help' || first === '-h' || (first === 'help' && argv.length === 1)) {
+  if (
+    first === undefined ||
+    first === '--help' ||
+    first === '-h' ||
+    (first === 'help' && argv.length === 1)
+  ) {
     const { overview } = await import('./overview.js')
     world.stdout.write(overview())
     return exitOk

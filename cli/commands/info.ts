@@ -48,7 +48,13 @@ export function build(world: World): Command {
 }
 
 function rowsOf(run: Run__Output, showEnv: boolean, now: number): readonly (readonly [string, string])[] {
-  return [['Run', String(run.id)], ...aboutWork(run), ...aboutTime(run, now), ...aboutSurroundings(run, showEnv), ...aboutEnd(run)]
+  return [
+    ['Run', String(run.id)],
+    ...aboutWork(run),
+    ...aboutTime(run, now),
+    ...aboutSurroundings(run, showEnv),
+    ...aboutEnd(run),
+  ]
 }
 
 function aboutWork(run: Run__Output): readonly (readonly [string, string])[] {
@@ -106,12 +112,20 @@ function aboutSurroundings(run: Run__Output, showEnv: boolean): readonly (readon
     ['Pip Packages', (environment?.pipPackages ?? []).join(', ')],
     ['Apt Packages', (environment?.aptPackages ?? []).join(', ')],
     ['Conda Env File', environment?.condaFile?.name ?? ''],
-    ['Hyperparameters', Object.entries(spec?.hyperparameters ?? {}).map(([name, value]) => `${name}=${value}`).join(', ')],
+    [
+      'Hyperparameters',
+      Object.entries(spec?.hyperparameters ?? {})
+        .map(([name, value]) => `${name}=${value}`)
+        .join(', '),
+    ],
   ]
 }
 
 function aboutEnd(run: Run__Output): readonly (readonly [string, string])[] {
-  const saved = run.manifestSha256 === '' ? '' : `${run.savedFiles} files, ${humanBytes(run.savedBytes)} in runs/${run.id}`
+  const saved =
+    run.manifestSha256 === ''
+      ? ''
+      : `${run.savedFiles} files, ${humanBytes(run.savedBytes)} in runs/${run.id}`
   return [
     ['Outputs', saved],
     ['Archived', run.archived ? 'yes' : ''],

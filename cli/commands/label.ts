@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
+import type { Run__Output } from '../../proto/gen/spell/v1/Run.js'
 import { connect } from '../api.js'
 import { define, runId } from '../define.js'
 import { runAsJson } from '../output/run-json.js'
 import { printable } from '../output/style.js'
-import type { Run__Output } from '../../proto/gen/spell/v1/Run.js'
 import type { World } from '../world.js'
 
 interface LabelOptions {

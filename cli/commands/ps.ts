@@ -67,7 +67,9 @@ async function ps(world: World, options: PsOptions): Promise<void> {
     return await write(world.stdout, lines.join(''))
   }
   const cut = { style, trunc: options.trunc, descriptionLength: descriptionLength(world) }
-  const rows = runs.map((run) => columns.map((column) => column.shown?.(run, cut) ?? printable(column.whole(run))))
+  const rows = runs.map((run) =>
+    columns.map((column) => column.shown?.(run, cut) ?? printable(column.whole(run))),
+  )
   await write(
     world.stdout,
     table(

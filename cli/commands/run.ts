@@ -19,7 +19,9 @@ export function build(world: World, args: readonly string[]): Command {
   const remark = takenNote(scanned)
   if (remark !== undefined) note(world, remark)
   return command.action(async (words: readonly string[]) => {
-    const given = command.opts<RunOptions & { readonly dockerImage?: string; readonly docker_image?: string }>()
+    const given = command.opts<
+      RunOptions & { readonly dockerImage?: string; readonly docker_image?: string }
+    >()
     const image = given.from ?? given.dockerImage ?? given.docker_image
     const options = image === undefined ? given : { ...given, from: image }
     try {
@@ -39,7 +41,9 @@ async function run(world: World, command: string, options: RunOptions): Promise<
     const stream = options.json ? world.stderr : world.stdout
     stream.write(`${withEmoji(style, emoji, sentence)}\n`)
   }
-  const code = fromGit ?? (await syncCode(api, world, options, () => say('✨', `Preparing uncommitted changes${style.ellipsis}`)))
+  const code =
+    fromGit ??
+    (await syncCode(api, world, options, () => say('✨', `Preparing uncommitted changes${style.ellipsis}`)))
   const answer = await submit(api, described({ ...wanted, code }, options))
   for (const warning of answer.warnings) note(world, `Warning: ${warning}`)
   announce(world, options, style, answer.runId)
@@ -57,7 +61,12 @@ async function run(world: World, command: string, options: RunOptions): Promise<
 }
 
 /** Packs and uploads what the run needs of the repository around us. */
-async function syncCode(api: Api, world: World, options: RunOptions, onUncommitted: () => void): Promise<Code> {
+async function syncCode(
+  api: Api,
+  world: World,
+  options: RunOptions,
+  onUncommitted: () => void,
+): Promise<Code> {
   const packed = await codeFromHere(world, {
     commitRef: options.commitRef,
     force: options.force ?? false,
@@ -87,7 +96,9 @@ function announce(world: World, options: RunOptions, style: Style, runId: number
     return
   }
   world.stdout.write(`${withEmoji(style, '💫', `Casting spell #${runId}${style.ellipsis}`)}\n`)
-  const next = options.background ? `View logs with \`spell logs ${runId}\`` : withEmoji(style, '✨', 'Stop viewing logs with ^C')
+  const next = options.background
+    ? `View logs with \`spell logs ${runId}\``
+    : withEmoji(style, '✨', 'Stop viewing logs with ^C')
   world.stdout.write(`${next}\n`)
 }
 
@@ -95,7 +106,9 @@ function announce(world: World, options: RunOptions, style: Style, runId: number
 function withRemark(error: unknown, scanned: Scan): unknown {
   const remark = takenNote(scanned)
   if (remark === undefined) return error
-  if (error instanceof Failure) return new Failure(error.exit, `${error.message}\n${remark}`, { cause: error })
-  if (error instanceof RpcError) return new RpcError(error.code, `${messageOf(error)}\n${remark}`, { cause: error })
+  if (error instanceof Failure)
+    return new Failure(error.exit, `${error.message}\n${remark}`, { cause: error })
+  if (error instanceof RpcError)
+    return new RpcError(error.code, `${messageOf(error)}\n${remark}`, { cause: error })
   return error
 }

@@ -55,7 +55,8 @@ function one(
   options: SteerOptions,
 ): void {
   if (answer.unknown.length > 0) throw new Failure('error', `Run ID does not exist: ${id}`)
-  if (answer.notPermitted.length > 0) throw new Failure('error', `Run ${id} is not yours to ${steering.name}.`)
+  if (answer.notPermitted.length > 0)
+    throw new Failure('error', `Run ${id} is not yours to ${steering.name}.`)
   if (answer.done.length > 0) {
     if (!options.quiet) world.stdout.write(`${steering.one(id)}\n`)
     return

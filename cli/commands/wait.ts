@@ -43,7 +43,13 @@ export function build(world: World): Command {
   })
 }
 
-async function waitFor(api: Api, world: World, id: number, options: WaitOptions, wantsExitCode: boolean): Promise<number> {
+async function waitFor(
+  api: Api,
+  world: World,
+  id: number,
+  options: WaitOptions,
+  wantsExitCode: boolean,
+): Promise<number> {
   const end = await follow(api, world, {
     wish: { runId: id, follow: true, tailLines: 0, logs: false },
     listener: silent(world),

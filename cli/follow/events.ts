@@ -23,7 +23,13 @@ export interface FollowWish {
 
 export type FollowNews =
   | { readonly kind: 'run'; readonly run: Run__Output }
-  | { readonly kind: 'log'; readonly attempt: number; readonly offset: number; readonly data: Buffer; readonly atMs: number }
+  | {
+      readonly kind: 'log'
+      readonly attempt: number
+      readonly offset: number
+      readonly data: Buffer
+      readonly atMs: number
+    }
   | { readonly kind: 'line'; readonly line: SystemLine__Output }
   | { readonly kind: 'lost'; readonly reason: string }
   | { readonly kind: 'back' }
@@ -54,7 +60,12 @@ export async function* followEvents(
   for (;;) {
     let trouble = new RpcError('UNAVAILABLE', 'the stream ended early')
     try {
-      for await (const event of api.stream<FollowEvent__Output>('Runs', 'Follow', ask(wish, position), signal)) {
+      for await (const event of api.stream<FollowEvent__Output>(
+        'Runs',
+        'Follow',
+        ask(wish, position),
+        signal,
+      )) {
         if (tries > 0) yield { kind: 'back' }
         tries = 0
         heardAt = world.clock.monotonic()

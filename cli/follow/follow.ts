@@ -4,7 +4,7 @@ import type { SystemLine__Output } from '../../proto/gen/spell/v1/SystemLine.js'
 import { isFinal, stateFromWire } from '../../proto/model/run-state.js'
 import type { Api } from '../api.js'
 import type { World } from '../world.js'
-import { followEvents, type FollowNews, type FollowWish } from './events.js'
+import { type FollowNews, type FollowWish, followEvents } from './events.js'
 
 /** Somebody who is told what happens with a run, in order, one thing after another. */
 export interface Listener {
@@ -39,7 +39,8 @@ export async function follow(api: Api, world: World, following: Following): Prom
     for await (const news of followEvents(api, world, following.wish, leaving.signal)) {
       if (news.kind === 'run') run = news.run
       if (following.delay && news.kind === 'log') {
-        if (lastAtMs > 0 && news.atMs > lastAtMs) await world.clock.sleep(news.atMs - lastAtMs, leaving.signal)
+        if (lastAtMs > 0 && news.atMs > lastAtMs)
+          await world.clock.sleep(news.atMs - lastAtMs, leaving.signal)
         lastAtMs = news.atMs
       }
       await tell(following.listener, news)

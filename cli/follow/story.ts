@@ -7,7 +7,9 @@ import { printable } from '../output/style.js'
 import { emojiOf, endings, isWaiting, runTimeMs, waitingFor, waitingTitle } from './words.js'
 
 /** States that a reader should see only after the last byte of the log. */
-const afterTheLog: ReadonlySet<RunState> = new Set(runStates.filter((state) => state === 'saving' || state === 'pushing' || isFinal(state)))
+const afterTheLog: ReadonlySet<RunState> = new Set(
+  runStates.filter((state) => state === 'saving' || state === 'pushing' || isFinal(state)),
+)
 
 export interface StorySettings {
   readonly verbose: boolean
@@ -41,7 +43,8 @@ export class Story {
 
   async onRun(run: Run__Output): Promise<void> {
     const past = this.#settings.past
-    if (past === 'log alone' || (past === 'skipped' && this.#run === undefined)) this.#told = run.states.length
+    if (past === 'log alone' || (past === 'skipped' && this.#run === undefined))
+      this.#told = run.states.length
     this.#run = run
     await this.#tell('as far as the log has come')
   }
@@ -147,7 +150,10 @@ export class Story {
       await this.#screen.line(emojiOf(state), reason)
     }
     if (run.exitCode || run.outOfMemory) {
-      await this.#screen.line('✨', `Exit code: ${run.exitCode ?? '?'}${run.outOfMemory ? ' (out of memory)' : ''}`)
+      await this.#screen.line(
+        '✨',
+        `Exit code: ${run.exitCode ?? '?'}${run.outOfMemory ? ' (out of memory)' : ''}`,
+      )
     }
     const time = runTimeMs(run)
     if (time !== undefined) await this.#screen.line(emojiOf(state), `Total run time: ${goDuration(time)}`)
@@ -160,4 +166,3 @@ function wentOn(state: RunState, next: RunState): boolean {
   if (next === 'complete' || next === 'stopped') return state === 'saving' || state === 'pushing'
   return !isFinal(next) && next !== 'killing' && runStates.indexOf(next) > runStates.indexOf(state)
 }
-

@@ -36,7 +36,11 @@ export async function watchRun(api: Api, world: World, options: WatchOptions): P
 }
 
 /** The program's exit code for how a followed run ended. */
-export function exitCodeFor(state: string, runExitCode: number | undefined, wantsRunExitCode: boolean): number {
+export function exitCodeFor(
+  state: string,
+  runExitCode: number | undefined,
+  wantsRunExitCode: boolean,
+): number {
   const good = state === 'complete' || state === 'stopped'
   if (!wantsRunExitCode) return good ? 0 : 1
   return runExitCode || (good ? 0 : 1)

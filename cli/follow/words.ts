@@ -56,7 +56,9 @@ export function waitingFor(run: Run__Output): string {
   if (state !== 'machine_requested') return isWaiting(state) ? run.reason : ''
   const type = run.machineType || run.spec?.machine?.typeName || 'CPU'
   const reason = run.reason || `waiting for a ${type} machine`
-  return run.queuePosition > 0 && !/position \d/.test(reason) ? `${reason}, position ${run.queuePosition}` : reason
+  return run.queuePosition > 0 && !/position \d/.test(reason)
+    ? `${reason}, position ${run.queuePosition}`
+    : reason
 }
 
 /** Milliseconds spent in Running and what followed it before Saving, over all attempts; undefined if it never ran. */

@@ -34,7 +34,10 @@ export async function findLogin(settings: ClientSettings, contextName: string | 
 export function addressOf(written: string): string {
   const bare = written.replace(/^(https|grpcs):\/\//, '').replace(/\/+$/, '')
   if (/^[a-z]+:\/\//i.test(bare) || /[/\s@]/.test(bare) || bare === '') {
-    throw new Failure('configuration', `"${written}" is not an address: it must be host:port or https://host:port.`)
+    throw new Failure(
+      'configuration',
+      `"${written}" is not an address: it must be host:port or https://host:port.`,
+    )
   }
   return /:\d+$/.test(bare) ? bare : `${bare}:7000`
 }

@@ -58,7 +58,9 @@ export function timeAsJson(milliseconds: number): string | null {
 
 /** When its first machine began to work for it. */
 export function startedAtMs(run: Run__Output): number {
-  const first = run.states.find((entry) => !['user_requested', 'machine_requested'].includes(stateFromWire(entry.state)))
+  const first = run.states.find(
+    (entry) => !['user_requested', 'machine_requested'].includes(stateFromWire(entry.state)),
+  )
   return first?.enteredAtMs ?? 0
 }
 
@@ -79,7 +81,10 @@ export function repositoryOf(run: Run__Output): string {
   const code = run.spec?.code
   if (code?.synced) return code.synced.repositoryName
   const url = code?.git?.url ?? ''
-  return url.replace(/\/+$/, '').replace(/\.git$/, '').replace(/^.*[/:]/, '')
+  return url
+    .replace(/\/+$/, '')
+    .replace(/\.git$/, '')
+    .replace(/^.*[/:]/, '')
 }
 
 const finalWire: ReadonlySet<string> = new Set([

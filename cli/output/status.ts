@@ -21,7 +21,11 @@ export function statusOf(run: Run__Output): string {
 export function colouredStatus(run: Run__Output, style: Style): string {
   const state = stateFromWire(run.state)
   if (isFinal(state)) return statusOf(run)
-  return coloured(style, state === 'user_requested' || state === 'machine_requested' ? 'yellow' : 'green', statusOf(run))
+  return coloured(
+    style,
+    state === 'user_requested' || state === 'machine_requested' ? 'yellow' : 'green',
+    statusOf(run),
+  )
 }
 
 /** As `spell info` shows it: `complete (0)`. */

@@ -37,7 +37,9 @@ export function coloured(style: Style, colour: Colour, text: string): string {
 
 /** Text that others wrote, safe for a terminal and for one line: line breaks become blanks, other controls `?`. */
 export function printable(text: string): string {
-  return text.replace(/\r\n|[\r\n\t]/g, ' ').replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/g, '?')
+  return text
+    .replace(/\r\n|[\r\n\t]/g, ' ')
+    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/g, '?')
 }
 
 /** Cut to so many characters, the last of which then is an ellipsis. */

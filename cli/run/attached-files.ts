@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { isUtf8 } from 'node:buffer'
+import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { messageOf } from '../../common/errors.js'
 import type { AttachedFile } from '../../proto/model/run-spec.js'
@@ -29,7 +29,9 @@ function read(option: string, written: string, cwd: string): Buffer {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
       throw new Failure('configuration', `${option} file not found: ${written}`)
     }
-    throw new Failure('configuration', `${option} file ${written} cannot be read: ${messageOf(error)}`, { cause: error })
+    throw new Failure('configuration', `${option} file ${written} cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    })
   }
   if (content.length > maxBytes) {
     throw new Failure('configuration', `${option} file ${written} is larger than 1 MiB.`)

@@ -1,5 +1,5 @@
-import { packCode, type PackedCode } from '../code/pack-code.js'
-import { CodeRefused, type CodeRefusal } from '../code/refusal.js'
+import { type PackedCode, packCode } from '../code/pack-code.js'
+import { type CodeRefusal, CodeRefused } from '../code/refusal.js'
 import { findRepository, type GitParts, type Repository, untrackedFiles } from '../code/repository.js'
 import { type ExitWord, Failure, Quit } from '../failure.js'
 import { confirm } from '../output/ask.js'
@@ -36,7 +36,10 @@ export async function codeFromHere(world: World, wishes: CodeWishes): Promise<Pa
       parts,
     )
     if (packed.changesLeftBehind) {
-      note(world, `Warning: uncommitted changes stay at home, because --commit-ref names another commit than HEAD.`)
+      note(
+        world,
+        `Warning: uncommitted changes stay at home, because --commit-ref names another commit than HEAD.`,
+      )
     }
     return packed
   } catch (error) {
@@ -45,7 +48,11 @@ export async function codeFromHere(world: World, wishes: CodeWishes): Promise<Pa
   }
 }
 
-async function repositoryHere(world: World, wishes: CodeWishes, parts: GitParts): Promise<Repository | undefined> {
+async function repositoryHere(
+  world: World,
+  wishes: CodeWishes,
+  parts: GitParts,
+): Promise<Repository | undefined> {
   try {
     return await findRepository(world.cwd, parts)
   } catch (error) {
@@ -80,7 +87,13 @@ async function warnOfUntracked(
   )
   if (more > 0) world.stderr.write(`\t... and ${more} more\n`)
   if (wishes.force) return
-  await orEnd(confirm(world, 'Continue the run anyway?', 'There are untracked files. Use -f to run without them, or --include-untracked to take them along.'))
+  await orEnd(
+    confirm(
+      world,
+      'Continue the run anyway?',
+      'There are untracked files. Use -f to run without them, or --include-untracked to take them along.',
+    ),
+  )
 }
 
 /** Whoever says no has ended the command. */

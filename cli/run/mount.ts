@@ -12,7 +12,8 @@ export function parseMount(written: string): MountWish {
   const parts = written.slice(scheme.length).split(':')
   const [name = '', path] = parts
   const resource = name.replace(/\/+$/, '')
-  if (parts.length > 2 || resource === '' || path === '' || /[\u0000-\u001f]/.test(written)) throw incorrect(written)
+  if (parts.length > 2 || resource === '' || path === '' || /[\u0000-\u001f]/.test(written))
+    throw incorrect(written)
   const base = resource.slice(resource.lastIndexOf('/') + 1)
   if (path === undefined && (base === '.' || base === '..')) throw incorrect(written)
   return { resource: scheme + resource, path: withoutSlashes(path) ?? base }

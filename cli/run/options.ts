@@ -45,7 +45,10 @@ export interface RunOptions {
 export function runCommand(world: World): Command {
   const command = define(world, 'run', 'Run a command on a machine of the cluster.')
     .usage('[OPTIONS] COMMAND [ARGS]...')
-    .argument('[command...]', 'the command, as one quoted word or as several; behind -- it may have options of its own')
+    .argument(
+      '[command...]',
+      'the command, as one quoted word or as several; behind -- it may have options of its own',
+    )
   whereOptions(command)
   whatOptions(command)
   howOptions(command)
@@ -58,7 +61,12 @@ function whereOptions(command: Command): void {
     .option('-t, --machine-type <name>', 'type of machine', 'CPU')
     .option('-m, --mount <resource[:path]>', 'mount a resource (repeatable)', collect, [])
     .option('-e, --env <name=value>', 'set an environment variable (repeatable)', collect, [])
-    .option('--pip <spec>', 'install a pip package: name, name==1.2, or a URL of a wheel (repeatable)', collect, [])
+    .option(
+      '--pip <spec>',
+      'install a pip package: name, name==1.2, or a URL of a wheel (repeatable)',
+      collect,
+      [],
+    )
     .option('--pip-req <file>', 'install what a requirements file names', collect, [])
     .option('--apt <name[=version]>', 'install an apt package (repeatable)', collect, [])
     .option('--conda-file <file>', 'make the environment of this conda file')
@@ -85,7 +93,12 @@ function howOptions(command: Command): void {
     .option('-b, --background', 'do not follow the run')
     .option('-f, --force', 'ask no questions')
     .option('-v, --verbose', 'show all intermediate log lines')
-    .option('--stop-condition <condition>', '"METRIC OP VALUE[:MIN_INDEX]": stop the run when it is met (repeatable)', collect, [])
+    .option(
+      '--stop-condition <condition>',
+      '"METRIC OP VALUE[:MIN_INDEX]": stop the run when it is met (repeatable)',
+      collect,
+      [],
+    )
     .option('--timeout <minutes>', 'stop the run after so long in Running; also 90m, 36h', duration('m'))
     .option('--grace <seconds>', 'time between the graceful and the hard signal (default: 60)', duration('s'))
     .option('--auto-resume', 'repeat the run when its machine is lost')

@@ -38,7 +38,8 @@ export function scan(command: Command, args: readonly string[]): Scan {
 /** One line for stderr; undefined when nothing was taken from behind the command. */
 export function takenNote({ taken, literalForm }: Scan): string | undefined {
   if (taken.length === 0) return undefined
-  const what = taken.length === 1 ? `${taken[0]} was taken as an option` : `${taken.join(', ')} were taken as options`
+  const what =
+    taken.length === 1 ? `${taken[0]} was taken as an option` : `${taken.join(', ')} were taken as options`
   return `Note: ${what} of spell. To give it to your command instead: ${literalForm}`
 }
 

@@ -1,4 +1,4 @@
-import type { EnvironmentVariable, Environment, Limits, RunSpec, Code } from '../../proto/model/run-spec.js'
+import type { Code, Environment, EnvironmentVariable, Limits, RunSpec } from '../../proto/model/run-spec.js'
 import { Failure } from '../failure.js'
 import { readCondaFile, readRequirements } from './attached-files.js'
 import { parseMount } from './mount.js'
@@ -37,7 +37,10 @@ export function gitCode(options: RunOptions): Extract<Code, { kind: 'git' }> | u
     return undefined
   }
   if (commitRef !== undefined) {
-    throw new Failure('usage', '--commit-ref names a commit of this repository; with --github-url use --github-ref.')
+    throw new Failure(
+      'usage',
+      '--commit-ref names a commit of this repository; with --github-url use --github-ref.',
+    )
   }
   if (!/^(https?|ssh):\/\/[^/\s]+\/\S+$/.test(url) && !/^[\w.-]+@[\w.-]+:[^\s]+$/.test(url)) {
     throw new Failure(
@@ -51,7 +54,10 @@ export function gitCode(options: RunOptions): Extract<Code, { kind: 'git' }> | u
 /** Has no place in the API's messages, because the client itself would do it. */
 function refuseLocally(options: RunOptions): void {
   if (options.depsFromEnv) {
-    throw new Failure('error', '--deps-from-env is not part of this version of Spell yet; use --pip-req or --conda-file.')
+    throw new Failure(
+      'error',
+      '--deps-from-env is not part of this version of Spell yet; use --pip-req or --conda-file.',
+    )
   }
 }
 

@@ -7,7 +7,8 @@ export function parseStopCondition(written: string): readonly StopTerm[] {
 }
 
 function parseTerm(term: string, whole: string): StopTerm {
-  const found = /^\s*([^<>=\s](?:[^<>=]*[^<>=\s])?)\s*(<=|>=|<|>)\s*([^<>=:]*?)\s*(?::\s*([^<>=:]*?)\s*)?$/.exec(term)
+  const found =
+    /^\s*([^<>=\s](?:[^<>=]*[^<>=\s])?)\s*(<=|>=|<|>)\s*([^<>=:]*?)\s*(?::\s*([^<>=:]*?)\s*)?$/.exec(term)
   const [, metric, operator, value, minimum] = found ?? []
   if (metric === undefined || !isOperator(operator) || !value) {
     throw new Failure('usage', `Condition ${whole.trim()} formatted incorrectly`)

@@ -14,9 +14,14 @@ export async function submit(api: Api, spec: RunSpec): Promise<SubmitResponse__O
   try {
     return await api.call<SubmitResponse__Output>('Runs', 'Submit', request, { deadlineMs, patienceMs })
   } catch (error) {
-    if (!(error instanceof RpcError) || !['UNAVAILABLE', 'DEADLINE_EXCEEDED'].includes(error.code)) throw error
-    throw new RpcError(error.code, `${error.message} Nobody has said whether the run was accepted: see "spell ps".`, {
-      cause: error,
-    })
+    if (!(error instanceof RpcError) || !['UNAVAILABLE', 'DEADLINE_EXCEEDED'].includes(error.code))
+      throw error
+    throw new RpcError(
+      error.code,
+      `${error.message} Nobody has said whether the run was accepted: see "spell ps".`,
+      {
+        cause: error,
+      },
+    )
   }
 }

@@ -26,7 +26,8 @@ export async function uploadObject(api: Api, world: World, upload: Upload): Prom
       return
     } catch (error) {
       const again = error instanceof RpcError && error.code === 'UNAVAILABLE' && attempt < tries
-      if (!again) throw new Failure('error', `Push to Spell remote failed: ${messageOf(error)}`, { cause: error })
+      if (!again)
+        throw new Failure('error', `Push to Spell remote failed: ${messageOf(error)}`, { cause: error })
       await world.clock.sleep(500 * attempt)
     }
   }

@@ -1,0 +1,32 @@
+import type { Command } from 'commander'
+import { RpcError } from '../../common/errors.js'
+import { connect } from '../api.js'
+import { forgetToken } from '../config.js'
+import { define } from '../define.js'
+import { sentenceOf } from '../explain.js'
+import { note, type World } from '../world.js'
+
+export function build(world: World): Command {
+  const command = define(
+    world,
+    'logout',
+    'End the login session: the token is worth nothing afterwards.',
+  ).addHelpText('after', '\nExample:\n  spell logout\n')
+  return command.action(async () => {
+    const { context } = command.opts<{ context?: string }>()
+    const api = await connect(world, context)
+    try {
+      await api.call('Account', 'Logout', {})
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error
+      if (error.code !== 'UNAUTHENTICATED') {
+        note(
+          world,
+          `Warning: the cluster could not be told, so the token stays valid there. ${sentenceOf(error)}`,
+        )
+      }
+    }
+    await forgetToken(world.settings.directory, api.login.contextName)
+    world.stdout.write('Goodbye!\n')
+  })
+}
