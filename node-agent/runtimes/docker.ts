@@ -1,0 +1,270 @@
+import { createHash } from 'node:crypto'
+import { chmod, chown, open, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { getgid, getuid } from 'node:process'
+import { LRUCache } from 'lru-cache'
+import { backoffMs } from '../../common/backoff.js'
+import type { Clock } from '../../common/clock.js'
+import { RpcError } from '../../common/errors.js'
+import type { Random } from '../../common/random.js'
+import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
+import { controlFolderOf, parseAttemptKey } from './control-folder.js'
+import { type ContainerSettings, containerOf, labels, ownerChange } from './docker-container.js'
+import { DockerEngine } from './docker-engine.js'
+import { type EngineInfo, factsOf } from './docker-facts.js'
+import { ensureImage } from './docker-image.js'
+import { type Owner, ownerOf } from './image-owner.js'
+import type { Prepared, Runtime, RuntimeFacts, Task, TaskEnd, TaskState } from './runtime.js'
+import { findStaticBusybox } from './static-busybox.js'
+import { requireWorkingFolder } from './working-folder.js'
+
+export interface DockerRuntimeSettings {
+  readonly nodeId: string
+  readonly attemptsFolder: string
+  readonly socketPath: string
+  /** A static busybox; looked for in the usual places when left out. */
+  readonly busybox?: string | undefined
+  /** Network mode of runs. Default `bridge`. */
+  readonly network?: string | undefined
+  /** Most processes and threads of one run. Default 32,768. */
+  readonly processLimit?: number | undefined
+}
+
+/** How long the supervisor of a container may take over a kill before the whole container is ended. */
+const killPatienceMs = 10_000
+const backoff = { firstMs: 50, maxMs: 2000 }
+
+/** Of `GET /containers/{id}/json`. */
+interface ContainerState {
+  readonly Status: 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead'
+  readonly ExitCode: number
+  readonly OOMKilled: boolean
+}
+
+/**
+ * Runs commands in containers. Nothing about them is kept here: their names follow from node and attempt, and the engine
+ * knows the rest. UNAVAILABLE means that the engine is away, and that the same call is right again later; `wait` waits for
+ * it by itself.
+ */
+export class DockerRuntime implements Runtime {
+  readonly name = 'docker'
+  readonly #settings: DockerRuntimeSettings
+  readonly #engine: DockerEngine
+  readonly #clock: Clock
+  readonly #random: Random
+  /** The node and where it keeps its attempts: two pools may share an engine and name their nodes alike. */
+  readonly #scope: string
+  readonly #owners = new LRUCache<string, Owner>({ max: 1000 })
+
+  constructor(settings: DockerRuntimeSettings, parts: { readonly clock: Clock; readonly random: Random }) {
+    this.#settings = settings
+    this.#engine = new DockerEngine(settings)
+    this.#clock = parts.clock
+    this.#random = parts.random
+    const place = createHash('sha256').update(settings.attemptsFolder).digest('hex').slice(0, 8)
+    this.#scope = `${settings.nodeId.replace(/[^\w.-]/g, '_')}-${place}`
+  }
+
+  async describe(signal: AbortSignal): Promise<RuntimeFacts> {
+    const { body } = await this.#engine.call({ method: 'GET', path: '/info', signal })
+    return factsOf(body as EngineInfo, this.#busybox())
+  }
+
+  async prepare(task: Task, progress: (line: string) => void, signal: AbortSignal): Promise<Prepared> {
+    this.#container()
+    const image = await ensureImage(this.#engine, { image: task.image, progress, signal }, this.#clock)
+    const owner = this.#owners.get(image.digest) ?? (await ownerOf(this.#engine, image, signal))
+    this.#owners.set(image.digest, owner)
+    return { imageDigest: image.digest, owner }
+  }
+
+  async start(task: Task, prepared: Prepared): Promise<void> {
+    requireWorkingFolder(task)
+    await makeWritable(task, prepared)
+    const label = { [labels.node]: this.#scope, [labels.attempt]: attemptKey(task.id) }
+    const body = containerOf(task, prepared, this.#container(), label)
+    const query = { name: this.#nameOf(task.id) }
+    const created = await this.#engine.call({
+      method: 'POST',
+      path: '/containers/create',
+      query,
+      body,
+      accepted: [409],
+    })
+    if (created.status === 409 && (await this.#state(task.id))?.Status !== 'created') return
+    try {
+      await this.#engine.call({ method: 'POST', path: this.#path(task.id, 'start'), accepted: [304] })
+    } catch (error) {
+      throw startTrouble(error)
+    }
+  }
+
+  async wait(id: AttemptId, signal: AbortSignal): Promise<TaskEnd> {
+    for (let failures = 0; ; failures += 1) {
+      try {
+        await this.#engine.call({ method: 'POST', path: this.#path(id, 'wait'), signal })
+        const state = await this.#state(id, signal)
+        if (!state) throw vanished(id)
+        if (state.Status === 'exited' || state.Status === 'dead') return await this.#endOf(id, state)
+        if (state.Status === 'created')
+          throw new RpcError('FAILED_PRECONDITION', `The command of ${attemptKey(id)} was never started.`)
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!(error instanceof RpcError)) throw error
+        if (error.code === 'NOT_FOUND') throw vanished(id)
+        if (error.code !== 'UNAVAILABLE') throw error
+        await this.#clock.sleep(backoffMs(backoff, failures, this.#random), signal)
+      }
+    }
+  }
+
+  async inspect(id: AttemptId): Promise<TaskState> {
+    const state = await this.#state(id)
+    if (!state || state.Status === 'created') return 'absent'
+    return state.Status === 'exited' || state.Status === 'dead' ? 'ended' : 'running'
+  }
+
+  async terminate(id: AttemptId): Promise<void> {
+    await this.#noteTerminating(id)
+    await this.#signal(id, 'SIGTERM')
+  }
+
+  async kill(id: AttemptId): Promise<void> {
+    await this.#noteTerminating(id)
+    if (!(await this.#signal(id, 'SIGUSR1'))) return
+    const signal = AbortSignal.timeout(killPatienceMs)
+    const path = this.#path(id, 'wait')
+    await this.#engine
+      .call({ method: 'POST', path, accepted: [404], signal })
+      .catch(async (error: unknown) => {
+        if (!signal.aborted) throw error
+        await this.#signal(id, 'SIGKILL')
+      })
+  }
+
+  async remove(id: AttemptId): Promise<void> {
+    const query = { force: '1', v: '1' }
+    for (let tries = 0; ; tries += 1) {
+      const accepted = [404, 409]
+      const { status } = await this.#engine.call({ method: 'DELETE', path: this.#path(id), query, accepted })
+      if (status !== 409) return
+      if (tries === 100) throw new RpcError('UNAVAILABLE', `The engine is still removing ${attemptKey(id)}.`)
+      await this.#clock.sleep(backoffMs(backoff, tries, this.#random))
+    }
+  }
+
+  async list(): Promise<readonly AttemptId[]> {
+    const filters = JSON.stringify({ label: [`${labels.node}=${this.#scope}`] })
+    const query = { all: '1', filters }
+    const { body } = await this.#engine.call({ method: 'GET', path: '/containers/json', query })
+    const containers = body as readonly { readonly Labels: Readonly<Record<string, string>> }[]
+    return containers.flatMap(({ Labels }) => parseAttemptKey(Labels[labels.attempt] ?? '') ?? [])
+  }
+
+  async reclaim(_id: AttemptId, folder: string): Promise<void> {
+    const owner = { uid: getuid?.() ?? 0, gid: getgid?.() ?? 0 }
+    if (owner.uid === 0) return
+    const image = await this.#helperImage()
+    const body = ownerChange(folder, owner, image, this.#container())
+    const created = await this.#engine.call({ method: 'POST', path: '/containers/create', body })
+    const path = `/containers/${(created.body as { Id: string }).Id}`
+    try {
+      await this.#engine.call({ method: 'POST', path: `${path}/start` })
+      await this.#engine.call({ method: 'POST', path: `${path}/wait` })
+    } finally {
+      await this.#engine.call({ method: 'DELETE', path, query: { force: '1' }, accepted: [404] })
+    }
+  }
+
+  /** An image of nothing: all that a helper needs is mounted into it. */
+  async #helperImage(): Promise<string> {
+    const [repo, tag] = ['spell-helper', '1']
+    const known = await this.#engine.call({
+      method: 'GET',
+      path: `/images/${repo}:${tag}/json`,
+      accepted: [404],
+    })
+    if (known.status === 404) {
+      const query = { fromSrc: '-', repo, tag }
+      await this.#engine.call({ method: 'POST', path: '/images/create', query, file: Buffer.alloc(1024) })
+    }
+    return `${repo}:${tag}`
+  }
+
+  async #state(id: AttemptId, signal?: AbortSignal): Promise<ContainerState | undefined> {
+    const path = this.#path(id, 'json')
+    const answer = await this.#engine.call({ method: 'GET', path, accepted: [404], signal })
+    return answer.status === 404 ? undefined : (answer.body as { State: ContainerState }).State
+  }
+
+  /** The supervisor's own note of the status counts first: an engine that was away may not have learned it. */
+  async #endOf(id: AttemptId, state: ContainerState): Promise<TaskEnd> {
+    const file = join(controlFolderOf(this.#settings.attemptsFolder, id), 'exit')
+    const noted = /^(\d+)\n$/.exec(await readFile(file, 'utf8').catch(() => ''))?.[1]
+    return { exitCode: Number(noted ?? state.ExitCode), outOfMemory: state.OOMKilled }
+  }
+
+  /** A signal may come before the supervisor listens; it then finds this file. */
+  async #noteTerminating(id: AttemptId): Promise<void> {
+    const file = join(controlFolderOf(this.#settings.attemptsFolder, id), 'terminating')
+    await writeFile(file, '\n').catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error
+    })
+  }
+
+  /** False when there is nothing (any more) that could take it. */
+  async #signal(id: AttemptId, signal: string): Promise<boolean> {
+    const path = this.#path(id, 'kill')
+    const call = { method: 'POST', path, query: { signal }, accepted: [404, 409] } as const
+    return (await this.#engine.call(call)).status === 204
+  }
+
+  #container(): ContainerSettings {
+    const busybox = this.#busybox()
+    if (busybox === undefined)
+      throw new RpcError('FAILED_PRECONDITION', 'This node has no static busybox; install busybox-static.')
+    const { network = 'bridge', processLimit = 32_768 } = this.#settings
+    return { busybox, network, processLimit }
+  }
+
+  #busybox(): string | undefined {
+    return findStaticBusybox(this.#settings.busybox)
+  }
+
+  #nameOf(id: AttemptId): string {
+    return `spell-${this.#scope}-${attemptKey(id)}`
+  }
+
+  #path(id: AttemptId, action?: string): string {
+    const path = `/containers/${this.#nameOf(id)}`
+    return action === undefined ? path : `${path}/${action}`
+  }
+}
+
+/** The supervisor, which runs as the image's user, writes to the control folder and to the output file. */
+async function makeWritable(task: Task, prepared: Prepared): Promise<void> {
+  const file = await open(task.outputFile, 'a')
+  await file.close()
+  const { uid, gid } = prepared.owner ?? { uid: 0, gid: 0 }
+  if (uid === getuid?.()) return
+  if (getuid?.() === 0) {
+    await chown(task.outputFile, uid, gid)
+    await chown(task.controlFolder, uid, gid)
+  } else if (uid !== 0) {
+    await chmod(task.outputFile, 0o666)
+    await chmod(task.controlFolder, 0o777)
+  }
+}
+
+function startTrouble(error: unknown): unknown {
+  if (!(error instanceof RpcError) || error.code === 'UNAVAILABLE') return error
+  const advice = /device driver .*gpu/.test(error.message)
+    ? ' Is the NVIDIA Container Toolkit installed on the node?'
+    : ''
+  const sentence = `The container does not start. ${error.message}${advice}`
+  return new RpcError('FAILED_PRECONDITION', sentence, { cause: error })
+}
+
+function vanished(id: AttemptId): RpcError {
+  return new RpcError('NOT_FOUND', `The container of ${attemptKey(id)} is gone.`)
+}

@@ -1,0 +1,77 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** A line of `/proc/<pid>/stat` (proc(5)). */
+export interface LinuxProcess {
+  readonly pid: number
+  readonly parent: number
+  readonly group: number
+  readonly session: number
+  readonly zombie: boolean
+  /** Clock ticks since boot; with the pid it names a process for as long as the machine is up. */
+  readonly startTicks: number
+}
+
+/** Files in /proc never wait for a disk, and asynchronous reads of a few hundred of them cost ten times as much. */
+export function processOf(pid: number): LinuxProcess | undefined {
+  const stat = readProc(`/proc/${pid}/stat`)
+  return stat === undefined ? undefined : parseStat(stat)
+}
+
+/** `pid (comm) state ppid pgrp session …`; comm is free text that may hold spaces and brackets. */
+export function parseStat(stat: string): LinuxProcess | undefined {
+  const close = stat.lastIndexOf(')')
+  const fields = stat.slice(close + 2).split(' ', 20)
+  const startTicks = Number(fields[19])
+  if (close < 0 || !Number.isSafeInteger(startTicks)) return undefined
+  const zombie = fields[0] === 'Z' || fields[0] === 'X'
+  const [parent, group, session] = [Number(fields[1]), Number(fields[2]), Number(fields[3])]
+  return { pid: Number.parseInt(stat, 10), parent, group, session, zombie, startTicks }
+}
+
+/** Processes that started at or after `startTicks`, parents before their children; zombies have ended and are left out. */
+export function processesSince(startTicks: number): readonly LinuxProcess[] {
+  return readdirSync('/proc')
+    .flatMap((name) => (/^\d+$/.test(name) ? (processOf(Number(name)) ?? []) : []))
+    .filter((found) => !found.zombie && found.startTicks >= startTicks)
+    .sort((one, other) => one.startTicks - other.startTicks || one.pid - other.pid)
+}
+
+export function isAlive(known: { readonly pid: number; readonly startTicks: number }): boolean {
+  const found = processOf(known.pid)
+  return found !== undefined && !found.zombie && found.startTicks === known.startTicks
+}
+
+/** Whether the process was started with `NAME=value` in its environment; false where that may not be read. */
+export function hasVariable(pid: number, assignment: string): boolean {
+  const environment = readProc(`/proc/${pid}/environ`) ?? ''
+  return environment.startsWith(`${assignment}\0`) || environment.includes(`\0${assignment}\0`)
+}
+
+export function commandLineOf(pid: number): string {
+  return readProc(`/proc/${pid}/cmdline`) ?? ''
+}
+
+/** Changes with every boot of the machine. */
+export function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+}
+
+/** Sends a signal; one that has ended, or belongs to somebody else, is left alone. */
+export function signalProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ESRCH' && code !== 'EPERM') throw error
+  }
+}
+
+function readProc(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { commandLineOf, hasVariable, isAlive, type LinuxProcess, processesSince } from './linux-processes.js'
+
+/**
+ * What stands over a command in the process runtime: one shell per task, leader of a session of its own, which outlives
+ * the agent. Its processes, all ignoring the signals that end the rest of the session:
+ *
+ *     supervisor ── left ──── command (bash -c …, with whatever it starts)
+ *                └─ collector ── cat
+ *
+ * A real pipe leads from the command to the collector, so that `/dev/stderr` can be opened by name and nobody can shorten
+ * the log. The file size limit makes `cat` stop exactly there; the second one swallows the rest. Files it writes to the
+ * control folder, in this order (each a line; one without its newline counts as not written):
+ *
+ *     supervisor   boot id and /proc/<pid>/stat of the supervisor; created exclusively, so a second start changes nothing
+ *     collector    the collector's pid
+ *     exit         the command's exit status
+ *     done         the output is complete, the supervisor ends
+ *
+ * Arguments: control folder, output file, limit in blocks of 512 bytes, shell, command, path of cat. The closing of its
+ * first stdout tells the agent that `supervisor` is written.
+ */
+export const supervisorScript = `
+set -C
+read -r spell_boot </proc/sys/kernel/random/boot_id
+read -r spell_stat </proc/$$/stat
+{ echo "$spell_boot $spell_stat" >"$1/supervisor"; } 2>/dev/null || exit 0
+set +C
+trap '' TERM INT HUP
+exec >/dev/null 2>&1
+{
+  trap : TERM INT HUP
+  "$4" -c "$5" 2>&1
+  echo $? >"$1/exit"
+} | {
+  read -r spell_pid spell_stat </proc/self/stat
+  echo "$spell_pid" >"$1/collector"
+  ulimit -f "$3"
+  "$6" >>"$2" || "$6" >/dev/null
+}
+echo >"$1/done"
+`
+
+export const outputBlockBytes = 512
+
+/** Everything that the supervisor and the agent have noted about a task. */
+export interface SupervisorNotes {
+  readonly pid: number
+  readonly startTicks: number
+  /** Written in this boot of the machine. */
+  readonly current: boolean
+  readonly exitCode: number | undefined
+  readonly done: boolean
+  /** A stop was asked for: what the command leaves behind has the stop's grace, not the short one. */
+  readonly terminating: boolean
+}
+
+export const terminatingFile = 'terminating'
+export const noteFiles: readonly string[] = ['supervisor', 'collector', 'exit', 'done', terminatingFile]
+
+export function readNotes(controlFolder: string, boot: string): SupervisorNotes | undefined {
+  const line = readLine(controlFolder, 'supervisor')
+  const match = /^(?<boot>\S+) (?<pid>\d+) .*\) (?<rest>.*)$/s.exec(line ?? '')?.groups
+  if (!match) return undefined
+  const exit = readLine(controlFolder, 'exit')
+  return {
+    pid: Number(match.pid),
+    startTicks: Number(match.rest?.split(' ')[19]),
+    current: match.boot === boot,
+    exitCode: exit === undefined ? undefined : Number(exit),
+    done: readLine(controlFolder, 'done') !== undefined,
+    terminating: readLine(controlFolder, terminatingFile) !== undefined,
+  }
+}
+
+/** Whether the supervisor itself still runs. */
+export function isSupervised(notes: SupervisorNotes): boolean {
+  return notes.current && isAlive(notes)
+}
+
+/** The variable by which a process is found that left the session and whose parents have ended. */
+export function taskMark(controlFolder: string): { readonly name: string; readonly value: string } {
+  return { name: 'SPELL_TASK', value: createHash('sha256').update(controlFolder).digest('hex').slice(0, 20) }
+}
+
+/**
+ * The task's own processes, parents first: those of the session, whatever has the mark, and the descendants of both;
+ * without the supervisor's, which end by themselves.
+ */
+export function membersOf(controlFolder: string, notes: SupervisorNotes): readonly LinuxProcess[] {
+  if (!notes.current) return []
+  const candidates = processesSince(notes.startTicks)
+  const collector = Number(readLine(controlFolder, 'collector') ?? Number.NaN)
+  const supervising = (found: LinuxProcess): boolean =>
+    found.pid === notes.pid || found.parent === notes.pid || found.parent === collector
+  const mark = taskMark(controlFolder)
+  const assignment = `${mark.name}=${mark.value}`
+  const family = new Set<number>()
+  for (const found of candidates)
+    if (
+      found.session === notes.pid ||
+      found.pid === notes.pid ||
+      family.has(found.parent) ||
+      hasVariable(found.pid, assignment)
+    )
+      family.add(found.pid)
+  return candidates.filter((found) => family.has(found.pid) && !supervising(found))
+}
+
+/** Whether the command's shell runs, so that a signal is for it and not lost in the supervisor's preparations. */
+export function hasBegun(notes: SupervisorNotes, members: readonly LinuxProcess[]): boolean {
+  if (notes.exitCode !== undefined || !isSupervised(notes)) return true
+  const own = commandLineOf(notes.pid)
+  return members.some((member) => commandLineOf(member.pid) !== own)
+}
+
+function readLine(folder: string, name: string): string | undefined {
+  try {
+    const text = readFileSync(join(folder, name), 'utf8')
+    return text.endsWith('\n') ? text.slice(0, -1) : undefined
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,228 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
+import { availableParallelism, release, totalmem } from 'node:os'
+import { join } from 'node:path'
+import type { Clock } from '../../common/clock.js'
+import { messageOf, RpcError } from '../../common/errors.js'
+import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
+import { attemptsIn, controlFolderOf } from './control-folder.js'
+import { bootId, type LinuxProcess, signalProcess } from './linux-processes.js'
+import {
+  hasBegun,
+  isSupervised,
+  membersOf,
+  noteFiles,
+  outputBlockBytes,
+  readNotes,
+  type SupervisorNotes,
+  supervisorScript,
+  taskMark,
+  terminatingFile,
+} from './process-supervisor.js'
+import type { Prepared, Runtime, RuntimeFacts, Task, TaskEnd, TaskState } from './runtime.js'
+import { visibleGpus } from './visible-gpus.js'
+import { requireWorkingFolder } from './working-folder.js'
+
+export interface ProcessRuntimeSettings {
+  readonly attemptsFolder: string
+  /** What a command leaves running when it ends by itself has this long after SIGTERM. Default 5,000. */
+  readonly leftoverGraceMs?: number
+}
+
+/** How often a task is looked at whose supervisor is not this process's child, or that has ended in part. */
+const lookMs = 100
+const stepMs = 3
+
+/**
+ * Runs commands as plain processes of the agent's user: for one trusted user on one machine. No limits are imposed, the
+ * GPUs are given by `CUDA_VISIBLE_DEVICES`. How a task is supervised: process-supervisor.ts.
+ */
+export class ProcessRuntime implements Runtime {
+  readonly name = 'process'
+  readonly #attemptsFolder: string
+  readonly #leftoverGraceMs: number
+  readonly #clock: Clock
+  readonly #boot = bootId()
+  readonly #shell = firstOf(['/bin/bash', '/usr/bin/bash', '/usr/local/bin/bash', '/bin/sh'])
+  readonly #cat = firstOf(['/bin/cat', '/usr/bin/cat'])
+  /** Ends of the supervisors that are this process's children. */
+  readonly #children = new Map<string, Promise<unknown>>()
+  /** When, on the monotonic clock, what a command left behind is killed; set when it was sent SIGTERM. */
+  readonly #leftoverKillAtMs = new Map<string, number>()
+
+  constructor(settings: ProcessRuntimeSettings, clock: Clock) {
+    this.#attemptsFolder = settings.attemptsFolder
+    this.#leftoverGraceMs = settings.leftoverGraceMs ?? 5000
+    this.#clock = clock
+  }
+
+  async describe(): Promise<RuntimeFacts> {
+    const warnings = [
+      'Runs are plain processes here: without limits on memory and cores, and not kept apart.',
+    ]
+    if (!this.#shell.endsWith('bash')) warnings.push('bash is not installed; sh runs the commands.')
+    return { version: `Linux ${release()}`, cpus: availableParallelism(), memoryBytes: totalmem(), warnings }
+  }
+
+  async prepare(): Promise<Prepared> {
+    return { imageDigest: undefined, owner: undefined }
+  }
+
+  async start(task: Task): Promise<void> {
+    if (readNotes(task.controlFolder, this.#boot)) return
+    const child = this.#spawn(task, requireWorkingFolder(task))
+    const key = attemptKey(task.id)
+    const ended = once(child, 'exit').finally(() => this.#children.delete(key))
+    ended.catch(() => undefined)
+    this.#children.set(key, ended)
+    child.unref()
+    await supervisorReady(child)
+    if (!readNotes(task.controlFolder, this.#boot))
+      throw new RpcError('INTERNAL', 'The supervisor of the command did not start; is the disk full?')
+  }
+
+  async wait(id: AttemptId, signal: AbortSignal): Promise<TaskEnd> {
+    for (;;) {
+      signal.throwIfAborted()
+      const notes = this.#notes(id)
+      if (!notes || (!notes.current && !notes.done)) throw vanished(id)
+      const ended = notes.done || notes.exitCode !== undefined || !isSupervised(notes)
+      if (ended) {
+        if (!isSupervised(notes) || (await this.#supervisorEnds(notes))) {
+          const members = this.#members(id, notes)
+          if (members.length === 0)
+            return { exitCode: this.#notes(id)?.exitCode ?? 128 + 9, outOfMemory: false }
+        }
+        this.#endLeftover(id, notes)
+      }
+      await this.#pause(id, ended, signal)
+    }
+  }
+
+  async inspect(id: AttemptId): Promise<TaskState> {
+    const notes = this.#notes(id)
+    if (!notes || (!notes.current && !notes.done)) return 'absent'
+    return isSupervised(notes) || this.#members(id, notes).length > 0 ? 'running' : 'ended'
+  }
+
+  /** The command's process group hears it in one system call, which no fork escapes; the others one by one. */
+  async terminate(id: AttemptId): Promise<void> {
+    const notes = this.#notes(id)
+    if (!notes?.current) return
+    await writeFile(join(controlFolderOf(this.#attemptsFolder, id), terminatingFile), '\n')
+    const members = await this.#begun(id, notes)
+    if (isSupervised(notes)) signalProcess(-notes.pid, 'SIGTERM')
+    for (const member of members)
+      if (member.group !== notes.pid || !isSupervised(notes)) signalProcess(member.pid, 'SIGTERM')
+  }
+
+  async kill(id: AttemptId): Promise<void> {
+    const notes = this.#notes(id)
+    if (!notes?.current) return
+    let members = await this.#begun(id, notes)
+    for (let round = 0; members.length > 0 && round < 1000; round += 1) {
+      for (const member of members) signalProcess(member.pid, 'SIGKILL')
+      await this.#clock.sleep(stepMs)
+      members = this.#members(id, notes)
+    }
+  }
+
+  async remove(id: AttemptId): Promise<void> {
+    await this.kill(id)
+    this.#leftoverKillAtMs.delete(attemptKey(id))
+    const folder = controlFolderOf(this.#attemptsFolder, id)
+    await Promise.all(noteFiles.map((name) => rm(join(folder, name), { force: true })))
+  }
+
+  async list(): Promise<readonly AttemptId[]> {
+    const attempts = await attemptsIn(this.#attemptsFolder)
+    return attempts.filter((id) => this.#notes(id) !== undefined)
+  }
+
+  /** Everything belongs to the agent's own user. */
+  async reclaim(): Promise<void> {}
+
+  #spawn(task: Task, folder: string): ChildProcess {
+    const { controlFolder, outputFile, command } = task
+    const blocks = String(Math.floor(task.outputLimitBytes / outputBlockBytes))
+    const args = [controlFolder, outputFile, blocks, this.#shell, command, this.#cat]
+    const mark = taskMark(controlFolder)
+    return spawn('/bin/sh', ['-c', supervisorScript, 'spell-supervisor', ...args], {
+      cwd: folder,
+      env: { ...task.env, ...visibleGpus(task), [mark.name]: mark.value },
+      detached: true,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+  }
+
+  /** In the ordinary case the supervisor ends within a millisecond of the command. */
+  async #supervisorEnds(notes: SupervisorNotes): Promise<boolean> {
+    for (let tries = 0; tries < 10; tries += 1) {
+      await this.#clock.sleep(stepMs)
+      if (!isSupervised(notes)) return true
+    }
+    return false
+  }
+
+  /** SIGTERM once, SIGKILL after the grace; during a stop the one who stops decides when to kill. */
+  #endLeftover(id: AttemptId, notes: SupervisorNotes): void {
+    if (notes.terminating) return
+    const nowMs = this.#clock.monotonic()
+    const killAtMs = this.#leftoverKillAtMs.get(attemptKey(id))
+    if (killAtMs === undefined) this.#leftoverKillAtMs.set(attemptKey(id), nowMs + this.#leftoverGraceMs)
+    if (killAtMs !== undefined && nowMs < killAtMs) return
+    const signal = killAtMs === undefined ? 'SIGTERM' : 'SIGKILL'
+    for (const member of this.#members(id, notes)) signalProcess(member.pid, signal)
+  }
+
+  async #pause(id: AttemptId, ended: boolean, signal: AbortSignal): Promise<void> {
+    const child = ended ? undefined : this.#children.get(attemptKey(id))
+    if (!child) return this.#clock.sleep(lookMs, signal)
+    const over = new AbortController()
+    const pause = this.#clock.sleep(lookMs, AbortSignal.any([signal, over.signal]))
+    await Promise.race([child, pause]).finally(() => over.abort())
+    await pause.catch(() => undefined)
+  }
+
+  /** The members, once the command's own shell is among them. */
+  async #begun(id: AttemptId, notes: SupervisorNotes): Promise<readonly LinuxProcess[]> {
+    for (;;) {
+      const now = this.#notes(id) ?? notes
+      const members = this.#members(id, now)
+      if (hasBegun(now, members)) return members
+      await this.#clock.sleep(stepMs)
+    }
+  }
+
+  #notes(id: AttemptId): SupervisorNotes | undefined {
+    return readNotes(controlFolderOf(this.#attemptsFolder, id), this.#boot)
+  }
+
+  #members(id: AttemptId, notes: SupervisorNotes): readonly LinuxProcess[] {
+    return membersOf(controlFolderOf(this.#attemptsFolder, id), notes)
+  }
+}
+
+/** Resolves when the supervisor has closed its first stdout; rejects with a sentence when there was none. */
+async function supervisorReady(child: ChildProcess): Promise<void> {
+  const failed = once(child, 'error').then(([error]) => {
+    throw new RpcError('FAILED_PRECONDITION', `The command does not start: ${messageOf(error)}`, {
+      cause: error,
+    })
+  })
+  child.stdout?.resume()
+  await Promise.race([failed, child.stdout ? once(child.stdout, 'close') : failed])
+}
+
+function vanished(id: AttemptId): RpcError {
+  return new RpcError('NOT_FOUND', `The processes of ${attemptKey(id)} are gone; the machine was restarted.`)
+}
+
+function firstOf(paths: readonly string[]): string {
+  const found = paths.find((path) => existsSync(path))
+  if (found === undefined)
+    throw new RpcError('FAILED_PRECONDITION', `None of ${paths.join(', ')} is installed.`)
+  return found
+}
