@@ -1,0 +1,59 @@
+import { rm } from 'node:fs/promises'
+import type { Log } from '../../common/log.js'
+import type { Steps } from '../steps/steps.js'
+import type { Attempt } from './attempt.js'
+
+/** So many attempts are taken off the machine at a time. */
+const lanes = 8
+
+/** Takes what is over off the machine, in the background: no report waits for it. */
+export class Cleaner {
+  readonly #log: Log
+  readonly #waiting: (() => Promise<void>)[] = []
+  #busy = 0
+  #idle: (() => void)[] = []
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+
+  /** Takes every step down; resolves afterwards, whether or not that went well. */
+  takeDown(attempt: Attempt, steps: Steps): Promise<void> {
+    return this.#enqueue(async () => {
+      for (const step of steps.downwards) {
+        await step.down(attempt).catch((error: unknown) => {
+          const facts = { attempt: attempt.key, step: step.name, error }
+          this.#log.warn('What a run left on the machine can not be taken away', facts)
+        })
+      }
+    })
+  }
+
+  removeFolder(folder: string): Promise<void> {
+    return this.#enqueue(() => rm(folder, { recursive: true, force: true }))
+  }
+
+  /** Resolves when nothing waits. */
+  async idle(): Promise<void> {
+    if (this.#busy > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  #enqueue(action: () => Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(() =>
+        action()
+          .catch((error: unknown) => this.#log.warn('Files of a run can not be removed', { error }))
+          .then(resolve),
+      )
+      if (this.#busy < lanes) void this.#work()
+    })
+  }
+
+  async #work(): Promise<void> {
+    this.#busy += 1
+    for (let action = this.#waiting.shift(); action; action = this.#waiting.shift()) await action()
+    this.#busy -= 1
+    if (this.#busy > 0) return
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+}

@@ -1,0 +1,130 @@
+import { statfs } from 'node:fs/promises'
+import type { Clock, Timer } from '../common/clock.js'
+import { messageOf } from '../common/errors.js'
+import type { Log } from '../common/log.js'
+import type { Inventory, InventoryGpu } from '../proto/model/link.js'
+import type { Runtime } from './runtimes/runtime.js'
+
+export interface InventorySettings {
+  readonly dataDir: string
+  /** What the node offers, where that is not what the machine has. */
+  readonly cpus: number | undefined
+  readonly memoryBytes: number | undefined
+  readonly everyMs: number
+}
+
+export interface FoundGpus {
+  readonly gpus: readonly InventoryGpu[]
+  readonly warnings: readonly string[]
+}
+
+export interface InventoryParts {
+  readonly runtime: Runtime
+  readonly findGpus: (signal: AbortSignal) => Promise<FoundGpus>
+  readonly clock: Clock
+  readonly log: Log
+  readonly onChange: (inventory: Inventory) => void
+}
+
+/** A smaller change of the free space is not worth a message. */
+const diskStepShare = 0.1
+
+/** What this machine is: looked at now and then, told when it changes. */
+export class InventoryWatch {
+  readonly #settings: InventorySettings
+  readonly #parts: InventoryParts
+  readonly #stopped = new AbortController()
+  #told: Inventory | undefined
+  #timer: Timer | undefined
+
+  constructor(settings: InventorySettings, parts: InventoryParts) {
+    this.#settings = settings
+    this.#parts = parts
+  }
+
+  /** As last told; there is one once `start` has resolved. */
+  get current(): Inventory {
+    if (!this.#told) throw new Error('Invariant broken: the inventory was not taken yet')
+    return this.#told
+  }
+
+  /** Throws what the runtime says when it can't be asked. */
+  async start(): Promise<void> {
+    this.#told = await this.#take()
+    this.#again()
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+    this.#stopped.abort()
+  }
+
+  #again(): void {
+    this.#timer = this.#parts.clock.timer(this.#settings.everyMs, () => {
+      this.#look()
+        .catch((error: unknown) =>
+          this.#parts.log.warn('What the machine has can not be found out', { error }),
+        )
+        .finally(() => {
+          if (!this.#stopped.signal.aborted) this.#again()
+        })
+    })
+  }
+
+  async #look(): Promise<void> {
+    const taken = await this.#takeOrWarn()
+    if (!this.#told || !differs(taken, this.#told)) return
+    this.#told = taken
+    this.#parts.onChange(taken)
+  }
+
+  /** While the engine is away the node stays what it was, with a warning. */
+  async #takeOrWarn(): Promise<Inventory> {
+    try {
+      return await this.#take()
+    } catch (error) {
+      const before = this.current
+      const warning = `The ${this.#parts.runtime.name} runtime does not answer: ${messageOf(error)}`
+      return {
+        ...before,
+        warnings: [...before.warnings.filter((line) => !line.includes('does not answer')), warning],
+      }
+    }
+  }
+
+  async #take(): Promise<Inventory> {
+    const { runtime, findGpus } = this.#parts
+    const facts = await runtime.describe(this.#stopped.signal)
+    const found = await findGpus(this.#stopped.signal)
+    const disk = await statfs(this.#settings.dataDir)
+    const offered = offer(this.#settings, facts)
+    return {
+      runtime: runtime.name,
+      runtimeVersion: facts.version,
+      cpus: offered.cpus,
+      memoryBytes: offered.memoryBytes,
+      diskFreeBytes: disk.bavail * disk.bsize,
+      gpus: found.gpus,
+      warnings: [...facts.warnings, ...found.warnings, ...offered.warnings],
+    }
+  }
+}
+
+function offer(
+  settings: InventorySettings,
+  facts: { readonly cpus: number; readonly memoryBytes: number },
+): { readonly cpus: number; readonly memoryBytes: number; readonly warnings: readonly string[] } {
+  const cpus = settings.cpus ?? facts.cpus
+  const memoryBytes = settings.memoryBytes ?? facts.memoryBytes
+  const warnings: string[] = []
+  if (cpus > facts.cpus) warnings.push(`The node offers ${cpus} cores; the machine has ${facts.cpus}.`)
+  if (memoryBytes > facts.memoryBytes)
+    warnings.push(`The node offers ${memoryBytes} bytes of memory; the machine has ${facts.memoryBytes}.`)
+  return { cpus, memoryBytes, warnings }
+}
+
+function differs(taken: Inventory, told: Inventory): boolean {
+  const step = Math.abs(taken.diskFreeBytes - told.diskFreeBytes)
+  if (step > told.diskFreeBytes * diskStepShare) return true
+  return JSON.stringify({ ...taken, diskFreeBytes: 0 }) !== JSON.stringify({ ...told, diskFreeBytes: 0 })
+}

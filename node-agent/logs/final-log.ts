@@ -1,0 +1,29 @@
+import { open } from 'node:fs/promises'
+
+/** What stands at the end of a log that was cut. */
+export function cutMark(limitBytes: number): string {
+  return `\n[spell] This log reached its limit of ${limitBytes} bytes. What the run printed after that was not kept.\n`
+}
+
+/**
+ * The final length, in bytes, of a log whose writers have all ended; cut at the limit, with a mark, when it is longer. To
+ * be repeated as one likes. A command that printed nothing may have no file.
+ */
+export async function finalLog(file: string, limitBytes: number): Promise<number> {
+  const handle = await open(file, 'r+').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (!handle) return 0
+  try {
+    const { size } = await handle.stat()
+    if (size <= limitBytes) return size
+    const mark = Buffer.from(cutMark(limitBytes))
+    // The mark overwrites bytes beyond the limit: on a full disk there is room for it.
+    await handle.write(mark, 0, mark.length, limitBytes)
+    await handle.truncate(limitBytes + mark.length)
+    return limitBytes + mark.length
+  } finally {
+    await handle.close()
+  }
+}

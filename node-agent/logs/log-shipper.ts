@@ -1,0 +1,257 @@
+import type { BackoffSettings } from '../../common/backoff.js'
+import type { Clock, Timer } from '../../common/clock.js'
+import type { Log } from '../../common/log.js'
+import type { Random } from '../../common/random.js'
+import type { Channel, Conversation } from '../../proto/channel.js'
+import { attemptIdFromWire } from '../../proto/convert/attempt.js'
+import type { LogBatch__Output } from '../../proto/gen/spell/v1/LogBatch.js'
+import type { LogReplies__Output } from '../../proto/gen/spell/v1/LogReplies.js'
+import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
+import { method } from '../../proto/wire.js'
+import { retry } from '../retry.js'
+import { LogSource } from './log-source.js'
+
+const shipLogs = method<LogBatch__Output, LogReplies__Output>('Agents', 'ShipLogs')
+
+/** Of one message, in bytes, however many logs are in it. */
+const messageBytes = 256 * 1024
+/** What may be under way without being safe, of one log and of all, in bytes. */
+const sourceWindowBytes = 2 << 20
+const windowBytes = 8 << 20
+/** Logs that grow are looked at so often, in milliseconds; */
+const lookEveryMs = 15
+/** those that have not grown for so long tell by themselves when they do. */
+const quietAfterMs = 500
+/** A run that is over by then is not looked at before its end. */
+const newForMs = 30
+/** Where changes don't tell by themselves (a file system without inotify). */
+const lookAnywayEveryMs = 2_000
+const backoff: BackoffSettings = { firstMs: 100, maxMs: 5_000 }
+
+export interface ShipperParts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Called once when no byte of an attempt's log is needed here any more. */
+  readonly onSafe: (id: AttemptId) => void
+}
+
+/**
+ * Brings what the runs print to the leader, by offset, many logs in one message. Bytes go as they are: lines and carriage
+ * returns mean nothing here. What was sent counts for nothing until the leader says that it is durable.
+ */
+export class LogShipper {
+  readonly #parts: ShipperParts
+  readonly #sources = new Map<string, LogSource>()
+  #stream: Conversation<LogReplies__Output> | undefined
+  #underway = 0
+  #pumping = false
+  #looking: Timer | undefined
+  #lookedAnywayMs = 0
+
+  constructor(parts: ShipperParts) {
+    this.#parts = parts
+  }
+
+  /** `fresh`: the leader can't have anything of it. */
+  add(source: { id: AttemptId; file: string; limitBytes: number; origin: 'fresh' | 'restored' }): void {
+    const key = attemptKey(source.id)
+    if (this.#sources.has(key)) return
+    const durable = source.origin === 'fresh' ? 0 : undefined
+    const made = new LogSource({ ...source, durable, nowMs: this.#parts.clock.monotonic() })
+    this.#sources.set(key, made)
+    if (durable === undefined) this.#wake(made)
+    this.#lookLater()
+  }
+
+  /** The final length is known. */
+  finish(id: AttemptId, lengthBytes: number): void {
+    const source = this.#sources.get(attemptKey(id))
+    if (!source || source.finalBytes !== undefined) return
+    source.finalBytes = lengthBytes
+    source.unwatch()
+    if (source.safe || lengthBytes === 0) this.#settle(source)
+    else this.#wake(source)
+  }
+
+  /** Nothing of it is wanted any more. */
+  drop(id: AttemptId): void {
+    const source = this.#sources.get(attemptKey(id))
+    if (source) this.#settle(source)
+  }
+
+  /** Bytes of logs that the leader has not said to be safe. */
+  get bytesWaiting(): number {
+    let waiting = 0
+    for (const source of this.#sources.values()) waiting += Math.max(0, source.sent - (source.durable ?? 0))
+    return waiting
+  }
+
+  /** Ships over `channel` until the signal aborts; a broken stream is opened again. */
+  async run(channel: Channel, signal: AbortSignal): Promise<void> {
+    const options = {
+      backoff,
+      giveUpAfterMs: Number.POSITIVE_INFINITY,
+      signal,
+      worthwhile: () => true,
+      onWait: (error: unknown) => this.#parts.log.warn('Logs can not be shipped', { error }),
+    }
+    while (!signal.aborted)
+      await retry(() => this.#stream1(channel, signal), options, this.#parts).catch((error: unknown) => {
+        if (!signal.aborted) throw error
+      })
+  }
+
+  /** Safe to call twice. */
+  async close(): Promise<void> {
+    this.#looking?.cancel()
+    await Promise.all([...this.#sources.values()].map((source) => source.close()))
+    this.#sources.clear()
+  }
+
+  async #stream1(channel: Channel, signal: AbortSignal): Promise<void> {
+    const stream = await channel.conversation<LogBatch__Output, LogReplies__Output>(shipLogs, { signal })
+    this.#stream = stream
+    this.#underway = 0
+    for (const source of this.#sources.values()) {
+      source.sent = source.durable ?? 0
+      source.asked = false
+      source.dirty = true
+    }
+    this.#pump()
+    try {
+      for await (const { replies } of stream) {
+        for (const reply of replies)
+          this.#take(attemptKey(attemptIdFromWire(reply.id)), reply.durableBytes, reply.refused)
+        this.#pump()
+      }
+    } finally {
+      if (this.#stream === stream) this.#stream = undefined
+    }
+  }
+
+  #take(key: string, durableBytes: number, refused: boolean): void {
+    const source = this.#sources.get(key)
+    if (!source) return
+    if (source.durable === undefined) {
+      source.sent = durableBytes
+      source.durable = durableBytes
+      source.dirty = true
+    } else if (durableBytes > source.durable) {
+      this.#underway -= Math.min(source.sent, durableBytes) - source.durable
+      source.durable = durableBytes
+      source.sent = Math.max(source.sent, durableBytes)
+    }
+    if (refused || source.safe) this.#settle(source)
+  }
+
+  /** Nothing more is done for it. */
+  #settle(source: LogSource): void {
+    this.#underway -= Math.max(0, source.sent - (source.durable ?? source.sent))
+    source.over = true
+    this.#sources.delete(attemptKey(source.id))
+    source.close().catch((error: unknown) => this.#parts.log.warn('A log can not be closed', { error }))
+    this.#parts.onSafe(source.id)
+  }
+
+  #wake(source: LogSource): void {
+    source.dirty = true
+    this.#pump()
+  }
+
+  #pump(): void {
+    if (this.#pumping || !this.#stream) return
+    this.#pumping = true
+    this.#send(this.#stream)
+      // The stream's own end says what went wrong; the next one begins anew.
+      .catch((error: unknown) => this.#parts.log.debug('A batch of logs was not sent', { error }))
+      .finally(() => {
+        this.#pumping = false
+      })
+  }
+
+  async #send(stream: Conversation<LogReplies__Output>): Promise<void> {
+    // In the next turn: what others bring in this one goes along.
+    await new Promise((resolve) => setImmediate(resolve))
+    for (let full = true; full && this.#stream === stream; ) {
+      const chunks: object[] = []
+      let room = messageBytes
+      for (const source of this.#sources.values()) {
+        if (!source.dirty || room <= 0) continue
+        const chunk = await this.#chunkOf(source, room)
+        if (chunk) chunks.push(chunk)
+        room -= chunk?.data.length ?? 0
+      }
+      full = chunks.length > 0
+      if (full && this.#stream === stream) await stream.write({ chunks })
+    }
+  }
+
+  /** The next bytes of a log, or the question how far the leader has it. */
+  async #chunkOf(source: LogSource, room: number) {
+    if (source.durable === undefined) {
+      source.dirty = false
+      if (source.asked) return undefined
+      source.asked = true
+      return { id: source.id, offset: 0, data: Buffer.alloc(0), query: true }
+    }
+    const windowLeft = Math.min(
+      sourceWindowBytes - (source.sent - source.durable),
+      windowBytes - this.#underway,
+      room,
+    )
+    // It stays dirty, and is looked at again when a reply has made room.
+    if (windowLeft <= 0) return undefined
+    source.dirty = false
+    const data = await source.read(windowLeft)
+    if (source.over) return undefined
+    if (data.length === 0) {
+      if (source.finalBytes !== undefined && source.sent < source.finalBytes) {
+        this.#parts.log.error('The end of a log is gone from the disk', { attempt: attemptKey(source.id) })
+        this.#settle(source)
+      }
+      return undefined
+    }
+    const offset = source.sent
+    source.sent += data.length
+    this.#underway += data.length
+    source.grewAtMs = this.#parts.clock.monotonic()
+    source.dirty = source.sent < source.ceiling
+    return { id: source.id, offset, data, query: false }
+  }
+
+  #lookLater(): void {
+    this.#looking ??= this.#parts.clock.timer(lookEveryMs, () => {
+      this.#look()
+        .catch((error: unknown) => this.#parts.log.warn('A log can not be read', { error }))
+        .finally(() => {
+          this.#looking = undefined
+          if (this.#sources.size > 0) this.#lookLater()
+        })
+    })
+  }
+
+  async #look(): Promise<void> {
+    const nowMs = this.#parts.clock.monotonic()
+    const anyway = nowMs - this.#lookedAnywayMs >= lookAnywayEveryMs
+    if (anyway) this.#lookedAnywayMs = nowMs
+    for (const source of this.#sources.values()) {
+      if (source.finalBytes !== undefined || source.over) continue
+      if (source.isWatched && !anyway) continue
+      if (nowMs - source.grewAtMs < newForMs && source.sent === 0) continue
+      if (await source.grew()) {
+        source.grewAtMs = nowMs
+        this.#wake(source)
+      } else if (!source.isWatched && nowMs - source.grewAtMs > quietAfterMs) this.#watch(source)
+    }
+  }
+
+  #watch(source: LogSource): void {
+    source.watch(() => {
+      source.grewAtMs = this.#parts.clock.monotonic()
+      this.#wake(source)
+    })
+    // What came between the last look and the watch.
+    this.#wake(source)
+  }
+}

@@ -1,0 +1,122 @@
+import { close, type FSWatcher, fstatSync, open, read, watch } from 'node:fs'
+import { promisify } from 'node:util'
+import type { AttemptId } from '../../proto/model/attempt.js'
+
+const openFile = promisify(open)
+const closeFile = promisify(close)
+const readFile = promisify(read)
+
+/** One attempt's log on its way to the leader, and what is known of it on both sides. Offsets are bytes of the log. */
+export class LogSource {
+  readonly id: AttemptId
+  readonly file: string
+  /** No more than this is sent before the final length is known. */
+  readonly limitBytes: number
+  /** Everything before is safe at the leader; undefined: it must be asked. */
+  durable: number | undefined
+  /** Up to here has been sent on the present stream. */
+  sent = 0
+  /** No byte is added any more. */
+  finalBytes: number | undefined
+  /** Nobody wants it, or it is gone from the disk: nothing more is sent. */
+  over = false
+  /** There may be bytes that were not sent. */
+  dirty = false
+  /** The leader was asked on the present stream. */
+  asked = false
+  /** Monotonic milliseconds at which it last grew, or was new. */
+  grewAtMs: number
+  #size = 0
+  #fd: number | undefined
+  #opening: Promise<number | undefined> | undefined
+  #watcher: FSWatcher | undefined
+
+  constructor(options: {
+    id: AttemptId
+    file: string
+    limitBytes: number
+    durable: number | undefined
+    nowMs: number
+  }) {
+    this.id = options.id
+    this.file = options.file
+    this.limitBytes = options.limitBytes
+    this.durable = options.durable
+    this.grewAtMs = options.nowMs
+  }
+
+  get safe(): boolean {
+    if (this.over) return true
+    return this.finalBytes !== undefined && (this.durable ?? 0) >= this.finalBytes
+  }
+
+  get isWatched(): boolean {
+    return this.#watcher !== undefined
+  }
+
+  /** How far it may be sent. */
+  get ceiling(): number {
+    return this.finalBytes ?? this.limitBytes
+  }
+
+  /** Whether it has grown since this was last asked. */
+  async grew(): Promise<boolean> {
+    const fd = await this.#open()
+    if (fd === undefined) return false
+    const { size } = fstatSync(fd)
+    if (size === this.#size) return false
+    this.#size = size
+    return true
+  }
+
+  /** At most `maxBytes` from where sending has come to; none at the end of what there is. */
+  async read(maxBytes: number): Promise<Buffer> {
+    const length = Math.min(maxBytes, this.ceiling - this.sent)
+    if (length <= 0) return Buffer.alloc(0)
+    const fd = await this.#open()
+    if (fd === undefined) return Buffer.alloc(0)
+    const wanted = Math.min(length, Math.max(fstatSync(fd).size - this.sent, 0))
+    const bytes = Buffer.allocUnsafe(wanted)
+    const { bytesRead } = await readFile(fd, bytes, 0, wanted, this.sent)
+    return bytes.subarray(0, bytesRead)
+  }
+
+  /** Calls `onChange` at the file's next change, once. false: it can't be watched (yet). */
+  watch(onChange: () => void): boolean {
+    try {
+      this.#watcher = watch(this.file, { persistent: false }, () => {
+        this.unwatch()
+        onChange()
+      })
+      this.#watcher.on('error', () => this.unwatch())
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  unwatch(): void {
+    this.#watcher?.close()
+    this.#watcher = undefined
+  }
+
+  /** Safe to call twice. */
+  async close(): Promise<void> {
+    this.unwatch()
+    const fd = this.#fd ?? (await this.#opening)
+    this.#fd = undefined
+    this.#opening = undefined
+    if (fd !== undefined) await closeFile(fd)
+  }
+
+  async #open(): Promise<number | undefined> {
+    if (this.#fd !== undefined) return this.#fd
+    this.#opening ??= openFile(this.file, 'r').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    })
+    this.#fd = await this.#opening
+    this.#opening = undefined
+    return this.#fd
+  }
+}

@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+import { loadSettings } from '../common/settings.js'
+
+const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/, 'must be host:port')
+const file = z.string().min(1)
+const count = z.number().int().positive()
+const bytes = z.number().int().nonnegative()
+const milliseconds = z.number().int().positive()
+
+const schema = z.strictObject({
+  /** What people call this node. Its id stands in its certificate, as `node:<id>`. */
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be a name of letters, digits, - . _'),
+  dataDir: file,
+  /** Agents' addresses of coordinators; more are learned from them. */
+  coordinators: z.array(address).min(1),
+  tls: z.strictObject({ caFile: file, certFile: file, keyFile: file }),
+  runtime: z.enum(['docker', 'process', 'dummy']).default('docker'),
+  docker: z.strictObject({ socketPath: file.default('/var/run/docker.sock') }).prefault({}),
+  /** What the node offers, where that is not what the machine has. */
+  cpus: z.number().positive().optional(),
+  memoryBytes: count.optional(),
+  /** The program that lists GPUs; looked for on PATH when left out. */
+  nvidiaSmi: file.optional(),
+  /** The GPUs that this node offers; all when left out. */
+  gpuUuids: z.array(z.string().min(1)).optional(),
+  /** Of what a run prints, where its assignment says nothing. */
+  logLimitBytes: count.default(1 << 30),
+  /** Of what a run writes, where its assignment says nothing; 0: none. */
+  diskLimitBytes: bytes.default(0),
+  diskCheckMs: milliseconds.default(10_000),
+  /** Attempts on this node at once, ended ones that are not let go of included. */
+  maxAttempts: count.default(10_000),
+  /** Of repositories kept for the next run of the same code. */
+  codeCacheBytes: count.default(10 * 2 ** 30),
+  codeCacheCount: count.default(200),
+  /** How long a step waits for an engine or a leader that is away before it fails. */
+  giveUpAfterMs: milliseconds.default(900_000),
+  inventoryEveryMs: milliseconds.default(30_000),
+  helloTimeoutMs: milliseconds.default(10_000),
+  /** Until the leader says another. */
+  heartbeatIntervalMs: milliseconds.default(2_000),
+  missedHeartbeats: count.default(5),
+  journal: z
+    .strictObject({
+      segmentBytes: z
+        .number()
+        .int()
+        .min(1 << 16),
+      spareSegments: count,
+      gapMs: z.number().nonnegative(),
+    })
+    .partial()
+    .prefault({}),
+  /** For tests: the process ends by SIGKILL when this point is reached for the nth time. */
+  failpoint: z.strictObject({ name: z.string(), nth: count }).optional(),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+})
+
+export type NodeSettings = z.output<typeof schema>
+
+/** From the file, the environment (`SPELL_NODE_…`) and flags. Throws SettingsError with every mistake. */
+export function readNodeSettings(argv: readonly string[]): NodeSettings {
+  return loadSettings(schema, { argv, prefix: 'SPELL_NODE' })
+}
+
+export interface NodeIdentity {
+  readonly ca: string
+  readonly certificate: string
+  readonly key: string
+}
+
+/** Read anew for every connection, so that a renewed certificate counts from then on. */
+export function readIdentity(tls: NodeSettings['tls']): NodeIdentity {
+  return {
+    ca: readFileSync(tls.caFile, 'utf8'),
+    certificate: readFileSync(tls.certFile, 'utf8'),
+    key: readFileSync(tls.keyFile, 'utf8'),
+  }
+}
