@@ -27,7 +27,7 @@ export function coordinatorSettings(
     agentAddress: coordinatorAddress(plan, name, 'agents'),
     metricsListen: coordinatorAddress(plan, name, 'metrics'),
     etcd: {
-      endpoints: [`https://${addressOf(plan, etcdClients)}`],
+      endpoints: [addressOf(plan, etcdClients)],
       caFile: authorityFile(layout),
       certFile: layout.certificateFile(name),
       keyFile: layout.keyFile(name),
@@ -36,6 +36,7 @@ export function coordinatorSettings(
     },
     tls: tlsFiles(layout, name),
     storeDir: layout.storeFolder,
+    limits: { allowProcessNodes: plan.runtime === 'process' },
     bootstrapUser: {
       name: administrator.name,
       tokenSha256: createHash('sha256').update(administrator.token).digest('hex'),

@@ -6,6 +6,7 @@ import type { World } from '../world.js'
 import { Administrator } from './administrator.js'
 import type { Layout } from './layout.js'
 import { nodeNames } from './listeners.js'
+import { lockHolder } from './lock.js'
 import type { ClusterPlan } from './plan-file.js'
 import { readProgress } from './progress-file.js'
 
@@ -55,11 +56,18 @@ async function lookWhatIsMissing(
     const missing = nodeNames(plan).filter((name) => !connected.has(name))
     return missing.length === 0 ? undefined : `waiting for ${missing.join(', ')}`
   } catch (error) {
-    return messageOf(error)
+    return `waiting for a coordinator (${messageOf(error)})`
   }
 }
 
 function refuseIfEnding(layout: Layout, before: ReadonlyMap<string, number>): void {
+  if (lockHolder(layout) === undefined) {
+    const logFile = layout.logFile('supervisor')
+    throw new Failure(
+      'error',
+      `The cluster's supervisor ended. Its log, ${logFile}, ends with:\n${tail(logFile)}`,
+    )
+  }
   for (const { name, restarts, logFile } of readProgress(layout).processes) {
     if (restarts - (before.get(name) ?? 0) < restartsAllowed) continue
     throw new Failure(
