@@ -75,6 +75,7 @@ export function connectEtcd(settings: EtcdSettings, clock: Clock): Etcd {
         fileBytes: Number(answer.dbSize),
         usedBytes: Number(answer.dbSizeInUse),
         revision: revisionOf(answer),
+        outOfSpace: (answer.errors as readonly string[]).some((error) => error.includes('NOSPACE')),
       }
     },
     async compact(revision, options) {
@@ -84,6 +85,18 @@ export function connectEtcd(settings: EtcdSettings, clock: Clock): Etcd {
     },
     async defragment(options) {
       await connections.call('Maintenance', 'defragment', {}, { timeoutMs: slowCallTimeoutMs, ...options })
+    },
+    async allowWrites(options) {
+      const request = { action: 'DEACTIVATE', memberID: 0, alarm: 'NOSPACE' }
+      const { alarms } = await connections.call(
+        'Maintenance',
+        'alarm',
+        { ...request, action: 'GET' },
+        options,
+      )
+      for (const { memberID } of alarms as readonly { readonly memberID: string }[]) {
+        await connections.call('Maintenance', 'alarm', { ...request, memberID }, options)
+      }
     },
     watch: (key, wake) => watchKey(() => connections.client('Watch'), { key, wake, clock }),
     close: () => connections.close(),

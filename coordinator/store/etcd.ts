@@ -66,6 +66,8 @@ export interface EtcdStatus {
   /** Bytes of the file that hold something. */
   readonly usedBytes: number
   readonly revision: number
+  /** It has reached its quota once and refuses writes until `allowWrites`. */
+  readonly outOfSpace: boolean
 }
 
 export interface CallOptions {
@@ -89,8 +91,13 @@ export interface Etcd {
   status(options?: CallOptions): Promise<EtcdStatus>
   /** Forgets all history before `revision`. A revision that is compacted already is no error. */
   compact(revision: number, options?: CallOptions): Promise<void>
-  /** Gives free pages of the database's file back. etcd answers nothing meanwhile (about a second a GB). */
+  /**
+   * Gives free pages of the database's file back, of the one member that is called. It answers nothing meanwhile (about a
+   * second a GB).
+   */
   defragment(options?: CallOptions): Promise<void>
+  /** Takes "no space" back after space was made. */
+  allowWrites(options?: CallOptions): Promise<void>
   /** Calls `wake` when it begins to watch, whenever `key` changes, and after every break: it says "read again", not what is. */
   watch(key: string, wake: () => void): Watch
   /** Ends every call and connection. */

@@ -4,7 +4,7 @@ import { storeFailpoints } from '../../coordinator/store/failpoints.js'
 import { startCuttingProxy } from '../fixtures/cutting-proxy.js'
 import { type EtcdFixture, startEtcd } from '../fixtures/etcd.js'
 import { pauseProcess, resumeProcess } from '../fixtures/pause.js'
-import type { WriterSettings } from '../fixtures/store-writer.js'
+import type { WriterLine, WriterSettings } from '../fixtures/store-writer.js'
 import { WriterProcess } from '../fixtures/writer-process.js'
 import { checkHistory } from './history.js'
 
@@ -35,7 +35,7 @@ async function checkAll(t: ExecutionContext, server: EtcdFixture, writers: reado
   return history
 }
 
-const someCommits = (count: number) => (said: WriterProcess['said']) =>
+const someCommits = (count: number) => (said: readonly WriterLine[]) =>
   said.filter(({ kind }) => kind === 'committed').length >= count
 
 const resigning = (name: string) => name.startsWith('resign.')

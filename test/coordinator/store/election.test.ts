@@ -127,6 +127,24 @@ test('a leader that etcd does not hear stops before the next one leads', async (
   await leadership.resign()
 })
 
+test('while etcd is away longer than the lease nobody leads; after its return somebody does', async (t) => {
+  const server = await ownEtcd(t)
+  const only = candidate(t, server.connect({ callTimeoutMs: 300 }), { leaseTtlSeconds: 1 })
+  const first = await only.lead()
+  await first.queue.add({ puts: [{ key: 'spell/kept', value: '1' }] })
+  await server.kill()
+  const lost = first.queue.add({ puts: [{ key: 'spell/lost', value: '1' }] })
+  await endOf(first.leadership)
+  await t.throwsAsync(lost, { code: 'UNAVAILABLE' })
+  const winning = only.lead()
+  await server.restart()
+  const second = await winning
+  t.is(second.leadership.term, 2)
+  t.is(second.entries.get('spell/kept')?.value, '1')
+  t.is(second.entries.get('spell/lost'), undefined)
+  await second.leadership.resign()
+})
+
 test('a candidate whose winning transaction was not answered finds its key and leads', async (t) => {
   const server = await ownEtcd(t)
   const proxy = await startCuttingProxy(server.port)
