@@ -74,7 +74,9 @@ export class Endpoints {
   /** Resolves with the ports. */
   async listen(userListen: string, agentListen: string) {
     const { ca, certificate, key } = this.#tls
-    const pair = [{ cert_chain: certificate, private_key: key }]
+    // The authority goes along, so that whoever logs in can compare its hash before trusting it.
+    const chain = Buffer.concat([certificate, Buffer.from('\n'), ca])
+    const pair = [{ cert_chain: chain, private_key: key }]
     const userPort = await this.users.endpoint.listen(userListen, ServerCredentials.createSsl(null, pair))
     const nodePort = await this.nodes.listen(agentListen, ServerCredentials.createSsl(ca, pair, true))
     return { userPort, nodePort }

@@ -10,7 +10,7 @@ import { invariant } from '../common/errors.js'
 
 /** Whom to trust, and who we are where that is asked. All PEM. */
 export interface TlsIdentity {
-  /** The cluster's certificate authority. */
+  /** The cluster's certificate authority; empty: those that the system trusts. */
   readonly ca: string
   readonly certificate?: string
   readonly key?: string
@@ -35,7 +35,7 @@ export class Connections {
     this.#options = options
     this.#clock = clock
     this.#credentials = grpcCredentials.createSsl(
-      Buffer.from(tls.ca),
+      tls.ca === '' ? null : Buffer.from(tls.ca),
       tls.key === undefined ? null : Buffer.from(tls.key),
       tls.certificate === undefined ? null : Buffer.from(tls.certificate),
     )
