@@ -5,17 +5,22 @@ import type { World } from './world.js'
 
 /** A command that writes to the world's streams, throws instead of ending the program, and knows --help and --context. */
 export function define(world: World, name: string, summary: string): Command {
-  return settle(world, new Command(`spell ${name}`)).description(summary)
+  return settle(world, new Command(`spell ${name}`), `spell ${name}`).description(summary)
 }
 
 /** A command below a command, such as `create` of `project`. */
 export function defineBelow(world: World, parent: Command, name: string, summary: string): Command {
-  const command = settle(world, new Command(name)).description(summary)
+  const path = `${pathOf(parent)} ${name}`
+  const command = settle(world, new Command(name), path).description(summary)
   parent.addCommand(command)
   return command
 }
 
-function settle(world: World, command: Command): Command {
+function pathOf(command: Command): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name()
+}
+
+function settle(world: World, command: Command, path: string): Command {
   return command
     .exitOverride()
     .configureOutput({
@@ -25,7 +30,7 @@ function settle(world: World, command: Command): Command {
       getErrHelpWidth: () => world.stderr.columns || 100,
     })
     .option('--context <name>', 'speak to this cluster instead of the current one')
-    .showHelpAfterError(`See "spell ${command.name().replace(/^spell /, '')} --help".`)
+    .showHelpAfterError(`See "${path} --help".`)
     .helpCommand(false)
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { messageOf, RpcError } from '../../common/errors.js'
+import { RpcError } from '../../common/errors.js'
 import type { Code, RunSpec } from '../../proto/model/run-spec.js'
 import { type Api, connect } from '../api.js'
 import { Failure } from '../failure.js'
@@ -102,13 +102,27 @@ function announce(world: World, options: RunOptions, style: Style, runId: number
   world.stdout.write(`${next}\n`)
 }
 
-/** An error may come from an option that was meant for the user's command: it says so. */
+/** An error may come from an option that was meant for the user's command: then it says so. */
 function withRemark(error: unknown, scanned: Scan): unknown {
   const remark = takenNote(scanned)
-  if (remark === undefined) return error
-  if (error instanceof Failure)
+  if (
+    remark === undefined ||
+    !scanned.taken.some((option) => /^-[cmt]|^--(commit-ref|mount|machine-type)/.test(option))
+  ) {
+    return error
+  }
+  if (error instanceof Failure && (error.exit === 'commit' || error.exit === 'configuration')) {
     return new Failure(error.exit, `${error.message}\n${remark}`, { cause: error })
-  if (error instanceof RpcError)
-    return new RpcError(error.code, `${messageOf(error)}\n${remark}`, { cause: error })
+  }
+  if (error instanceof RpcError && aboutTheRequest.has(error.code)) {
+    return new RpcError(error.code, `${error.message}\n${remark}`, { cause: error })
+  }
   return error
 }
+
+const aboutTheRequest: ReadonlySet<string> = new Set([
+  'INVALID_ARGUMENT',
+  'NOT_FOUND',
+  'FAILED_PRECONDITION',
+  'UNIMPLEMENTED',
+])
