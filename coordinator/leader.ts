@@ -1,7 +1,23 @@
+import type { Timer } from '../common/clock.js'
+import { RpcError } from '../common/errors.js'
 import type { AttemptId } from '../proto/model/attempt.js'
 import type { ToAgent } from '../proto/model/link.js'
 import type { AgentSession } from './agents/agent-session.js'
+import { LinkSession } from './agents/link-session.js'
+import { lookAtNodes } from './agents/node-watch.js'
+import { isCurrent } from './agents/take-reports.js'
 import type { MachineTypeView, NodeView, ProjectView, RunView, StatusView, User } from './core/records.js'
+import * as accounts from './leader/accounts.js'
+import { checkHighestRun } from './leader/check-highest-run.js'
+import { machineTypeViews, nodeViews, statusView } from './leader/cluster-views.js'
+import { labelRun, lookUp, noSuchRun } from './leader/edit.js'
+import { listRuns, viewFound } from './leader/list.js'
+import { makeTerm } from './leader/make-term.js'
+import { placeRuns } from './leader/place.js'
+import * as projects from './leader/projects.js'
+import { maySteer, steerRuns } from './leader/steer.js'
+import { submitRun } from './leader/submit.js'
+import type { Term } from './leader/term.js'
 import type {
   LeaderParts,
   LeaderSettings,
@@ -14,6 +30,9 @@ import type {
   Submission,
   Submitted,
 } from './leader/types.js'
+import { WaitingNews } from './leader/waiting-news.js'
+
+const lookEveryMs = 1_000
 
 /**
  * Everything that the leading coordinator knows and decides, for one term: made after the election was won and the whole
@@ -22,45 +41,225 @@ import type {
  * Changes are made in memory at once and join the commit queue; nothing of them gets out (answers, orders to agents,
  * watchers) before they are committed, and a read answers after everything that it saw is.
  */
-export declare class Leader {
-  constructor(settings: LeaderSettings, parts: LeaderParts)
-  start(): void
-  close(): void
+export class Leader {
+  readonly #term: Term
+  readonly #news: WaitingNews
+  #timer: Timer | undefined
+  #placing = false
+  #closed = false
 
-  submit(submission: Submission): Promise<Submitted>
+  /** Throws when etcd holds records of an unknown version. */
+  constructor(settings: LeaderSettings, parts: LeaderParts) {
+    this.#term = makeTerm(settings, parts, () => this.#wake())
+    this.#news = new WaitingNews(this.#term)
+  }
+
+  /** Begins to place, to archive and to look after silent nodes. */
+  start(): void {
+    this.#term.archive.start()
+    checkHighestRun(this.#term)
+    this.#wake()
+    this.#lookLater()
+  }
+
+  /** The term is over: nothing more is decided. Safe to call twice. */
+  close(): void {
+    this.#closed = true
+    this.#timer?.cancel()
+    this.#term.archive.close()
+    this.#term.closing.abort(new RpcError('UNAVAILABLE', 'This coordinator does not lead any more.'))
+  }
+
+  /** Answers once etcd has the run. */
+  submit(submission: Submission): Promise<Submitted> {
+    return submitRun(this.#term, submission)
+  }
+
   /** NOT_FOUND: "no run 77; the newest is 12". */
-  run(id: number): Promise<RunView>
-  list(filter: RunFilter): Promise<RunPage>
-  steer(action: SteerAction, user: User, ids: readonly number[]): Promise<Steered>
-  setLabel(user: User, id: number, change: { label: string; remove: boolean }): Promise<RunView>
-  watch(runId: number, watcher: RunWatcher): () => void
-  newestRunId(): number
+  async run(id: number): Promise<RunView> {
+    const found = await lookUp(this.#term, id)
+    if (!found) throw noSuchRun(this.#term, id)
+    return this.#seen(viewFound(this.#term, found))
+  }
+
+  async list(filter: RunFilter): Promise<RunPage> {
+    return this.#seen(await listRuns(this.#term, filter))
+  }
+
+  steer(action: SteerAction, user: User, ids: readonly number[]): Promise<Steered> {
+    return steerRuns(this.#term, action, user, ids)
+  }
+
+  async setLabel(
+    user: User,
+    id: number,
+    change: { readonly label: string; readonly remove: boolean },
+  ): Promise<RunView> {
+    await labelRun(this.#term, id, change, (creator) => {
+      if (!maySteer(user, creator)) throw new RpcError('PERMISSION_DENIED', `Run ${id} is ${creator}'s.`)
+    })
+    return this.run(id)
+  }
+
+  /** Hears of every change of the run, each after its commit, until the result is called. */
+  watch(runId: number, watcher: RunWatcher): () => void {
+    return this.#term.watchers.add(runId, watcher)
+  }
+
+  newestRunId(): number {
+    return this.#term.memory.counter
+  }
 
   createProject(
     user: User,
-    project: { name: string; description: string; runIds: readonly number[] },
-  ): Promise<ProjectView>
-  listProjects(options: { includeArchived: boolean }): Promise<readonly ProjectView[]>
-  project(name: string): Promise<ProjectView>
-  editProject(user: User, name: string, edit: ProjectEdit): Promise<ProjectView>
-  setProjectArchived(user: User, name: string, options: { archived: boolean }): Promise<ProjectView>
-  addToProject(user: User, name: string, ids: readonly number[]): Promise<Steered>
-  removeFromProject(user: User, name: string, ids: readonly number[]): Promise<Steered>
+    project: { readonly name: string; readonly description: string; readonly runIds: readonly number[] },
+  ): Promise<ProjectView> {
+    return projects.createProject(this.#term, user, project)
+  }
+
+  async listProjects({
+    includeArchived,
+  }: {
+    readonly includeArchived: boolean
+  }): Promise<readonly ProjectView[]> {
+    const shown = [...this.#term.memory.projects.values()]
+      .filter(({ archived }) => includeArchived || !archived)
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+    return this.#seen(shown.map((project) => projects.projectView(this.#term, project)))
+  }
+
+  async project(name: string): Promise<ProjectView> {
+    return this.#seen(projects.projectView(this.#term, projects.projectNamed(this.#term, name)))
+  }
+
+  editProject(user: User, name: string, edit: ProjectEdit): Promise<ProjectView> {
+    return projects.editProject(this.#term, user, name, edit)
+  }
+
+  setProjectArchived(user: User, name: string, flag: { readonly archived: boolean }): Promise<ProjectView> {
+    return projects.setProjectArchived(this.#term, user, name, flag)
+  }
+
+  async addToProject(user: User, name: string, ids: readonly number[]): Promise<Steered> {
+    projects.projectNamed(this.#term, name)
+    return projects.moveRuns(this.#term, { user, ids, to: name })
+  }
+
+  async removeFromProject(user: User, name: string, ids: readonly number[]): Promise<Steered> {
+    projects.projectNamed(this.#term, name)
+    return projects.moveRuns(this.#term, { user, ids, from: name })
+  }
 
   /** Of a token's hash; undefined: nobody's. */
-  user(tokenSha256: string): User | undefined
-  /** Makes the user or changes it; with a token's hash that token is added. */
-  putUser(user: User, tokenSha256?: string): Promise<void>
-  setUserLimit(name: string, maxConcurrentRuns: number): Promise<User>
-  removeToken(tokenSha256: string): Promise<void>
-  settings(): Promise<Readonly<Record<string, string>>>
-  setSetting(name: string, value: string): Promise<void>
-  status(user: User): Promise<StatusView>
-  nodes(): Promise<readonly NodeView[]>
-  machineTypes(): Promise<readonly MachineTypeView[]>
+  user(tokenSha256: string): User | undefined {
+    const { tokens, users } = this.#term.memory
+    return users.get(tokens.get(tokenSha256)?.user ?? '')
+  }
 
-  attach(nodeId: string, send: (message: ToAgent) => void): AgentSession
-  isCurrentAttempt(id: AttemptId, nodeId: string): boolean
-  /** After a restored backup: raises the counter to the highest id that anything has shown. Gives that id. */
-  repair(): Promise<number>
+  /** Makes the user or changes it; with a token's hash that token is added. */
+  putUser(user: User, tokenSha256?: string): Promise<void> {
+    return accounts.putUser(this.#term, user, tokenSha256)
+  }
+
+  userNamed(name: string): User | undefined {
+    return this.#term.memory.users.get(name)
+  }
+
+  setUserLimit(name: string, maxConcurrentRuns: number): Promise<User> {
+    return accounts.setUserLimit(this.#term, name, maxConcurrentRuns)
+  }
+
+  removeToken(tokenSha256: string): Promise<void> {
+    return accounts.removeToken(this.#term, tokenSha256)
+  }
+
+  async settings(): Promise<Readonly<Record<string, string>>> {
+    return this.#seen(Object.fromEntries(this.#term.memory.settings))
+  }
+
+  setSetting(name: string, value: string): Promise<void> {
+    return accounts.setSetting(this.#term, name, value)
+  }
+
+  async status(user: User): Promise<StatusView> {
+    return this.#seen(statusView(this.#term, user))
+  }
+
+  async nodes(): Promise<readonly NodeView[]> {
+    return this.#seen(nodeViews(this.#term))
+  }
+
+  async machineTypes(): Promise<readonly MachineTypeView[]> {
+    return this.#seen(machineTypeViews(this.#term))
+  }
+
+  /** What metrics show; costs nothing and waits for nothing. */
+  facts(): LeaderFacts {
+    const { memory, archive, links, parts } = this.#term
+    const { runs } = memory
+    const oldest = runs.get(runs.placement.oldest ?? 0)
+    return {
+      runsByState: runs.countByState,
+      queued: runs.placement.queued,
+      oldestQueuedMs: oldest ? Math.max(0, parts.clock.now() - oldest.origin.createdAtMs) : 0,
+      archivedRuns: archive.index.runs,
+      waitingForArchive: archive.waiting,
+      requestIds: memory.requests.size,
+      heartbeatAgesMs: new Map([...memory.nodes.values()].map(({ id, name }) => [name, links.unheardMs(id)])),
+    }
+  }
+
+  attach(nodeId: string, send: (message: ToAgent) => void): AgentSession {
+    return new LinkSession(this.#term, nodeId, send)
+  }
+
+  /** Whether what comes from that node for this attempt counts. */
+  isCurrentAttempt(id: AttemptId, nodeId: string): boolean {
+    const entry = this.#term.memory.runs.get(id.runId)
+    return entry !== undefined && isCurrent(entry, id, nodeId)
+  }
+
+  /** After a restored backup: raises the counter to the highest id that anything has shown. Gives the counter. */
+  async repair(): Promise<number> {
+    const { memory, restoreGuard, writes } = this.#term
+    memory.counter = Math.max(memory.counter, restoreGuard.highest)
+    await writes.commit([writes.counterPut(memory.counter)])
+    return memory.counter
+  }
+
+  async #seen<T>(answer: T): Promise<T> {
+    await this.#term.writes.seen()
+    return answer
+  }
+
+  /** Places once for everything that happens in one turn of the loop. */
+  #wake(): void {
+    if (this.#placing || this.#closed) return
+    this.#placing = true
+    queueMicrotask(() => {
+      this.#placing = false
+      if (!this.#closed) placeRuns(this.#term)
+    })
+  }
+
+  #lookLater(): void {
+    this.#timer = this.#term.parts.clock.timer(lookEveryMs, () => {
+      if (this.#closed) return
+      lookAtNodes(this.#term)
+      this.#news.tell()
+      this.#lookLater()
+    })
+  }
+}
+
+/** Figures of the moment. */
+export interface LeaderFacts {
+  readonly runsByState: ReadonlyMap<string, number>
+  readonly queued: number
+  readonly oldestQueuedMs: number
+  readonly archivedRuns: number
+  readonly waitingForArchive: number
+  readonly requestIds: number
+  /** By the node's name, since it was last heard. */
+  readonly heartbeatAgesMs: ReadonlyMap<string, number>
 }

@@ -3,6 +3,7 @@ import type { Failpoints } from '../../common/failpoint.js'
 import type { Log } from '../../common/log.js'
 import type { AttemptLine } from '../../proto/model/link.js'
 import type { RunSpec } from '../../proto/model/run-spec.js'
+import type { ObjectStore } from '../../spellfs/object-store.js'
 import type { RunView, User } from '../core/records.js'
 import type { Keys } from '../store/keys.js'
 
@@ -28,6 +29,8 @@ export interface CommitQueue {
   add(unit: Unit): Promise<void>
   /** Resolves when everything added so far is committed. */
   flushed(): Promise<void>
+  /** False when new work should be refused. */
+  hasRoom(): boolean
 }
 
 /** Leases that request ids are kept under: one an hour, each living 24 hours beyond it. */
@@ -100,20 +103,15 @@ export interface LeaderParts {
   readonly loaded: Iterable<KeyValue>
   /** Whether this coordinator leads right now, by its own monotonic clock: looked at before each answer to an agent. */
   isLeading(): boolean
+  /** Ends this coordinator's leadership: what this leader has in memory and what etcd holds can no longer agree. */
+  stepDown(reason: string): void
   etcdSize(): { readonly bytes: number; readonly quotaBytes: number }
   /** Agents' addresses of all coordinators, `host:port`. */
   coordinatorAddresses(): readonly string[]
-  readonly objects: ArchiveObjects
+  /** Where segments of the archive are kept; may be away for a while. */
+  readonly objects: Pick<ObjectStore, 'put' | 'read'>
   /** Lines that Spell itself says about a run; the receiver keeps them beside the log. */
   takeLines(lines: readonly AttemptLine[]): void
-}
-
-/** What the archive needs of an object store; any of them may throw while the store is away. */
-export interface ArchiveObjects {
-  /** Answers once the object is durable. Writing the same name again replaces it. */
-  write(name: string, bytes: Uint8Array): Promise<void>
-  /** undefined: there is no such object. */
-  read(name: string): Promise<Uint8Array | undefined>
 }
 
 export interface Submission {

@@ -1,0 +1,57 @@
+import type { Assignment } from '../../proto/model/attempt.js'
+import type { RunOrigin, RunRecord } from '../core/records.js'
+import { advance, newRun } from '../core/run-changes.js'
+import type { Term } from '../leader/term.js'
+import type { Put } from '../leader/types.js'
+import { isBehind } from './hello.js'
+
+/**
+ * Takes over an attempt that a node runs and the leader does not know: etcd was restored from a backup older than the run
+ * or than the attempt. It goes on as it is; its next reports say how far it is. Gives what is to be committed beside it.
+ */
+export function adopt(
+  term: Term,
+  assignment: Assignment,
+  from: { readonly nodeId: string; readonly released: boolean },
+): readonly Put[] {
+  const { memory, writes, restoreGuard, archive } = term
+  const { id, spec } = assignment
+  const known = memory.runs.get(id.runId)
+  if (known ? !isBehind(known, { id }) : archive.has(id.runId)) return []
+  restoreGuard.note(id.runId, `node ${from.nodeId}`)
+  const origin: RunOrigin = known?.origin ?? {
+    ...{
+      id: id.runId,
+      creator: assignment.creator,
+      createdAtMs: assignment.createdAtMs,
+      requestId: '',
+      spec,
+    },
+  }
+  const before =
+    known?.record ?? newRun(origin, { state: 'machine_requested', machineType: assignment.machineType })
+  const when = known ? memory.runs.now(known) : { atMs: term.parts.clock.now(), lastedMs: 0 }
+  const adopted = adoptedRecord(assignment, from, before)
+  // A run that was heard of, so that it is never taken for one that its node has yet to start.
+  const record = advance(adopted, 'reached_building', when) ?? adopted
+  if (known) memory.runs.set(known, record)
+  else memory.runs.add(origin, record, memory.demandOf(spec.machine))
+  return known ? [] : [writes.originPut(origin)]
+}
+
+function adoptedRecord(
+  assignment: Assignment,
+  { nodeId, released }: { readonly nodeId: string; readonly released: boolean },
+  record: RunRecord,
+): RunRecord {
+  const { id, gpuUuids, cpus, memoryBytes, machineType, replaceable } = assignment
+  const holding = { attempt: id.attempt, nodeId, gpuUuids, cpus, memoryBytes }
+  return {
+    ...record,
+    attempt: id.attempt,
+    nodeId,
+    holdings: released ? record.holdings : [...record.holdings, holding],
+    ...{ gpuUuids, machineType, replaceable, appliedReport: 0 },
+    notes: [...record.notes, `taken over from its node ${nodeId}: the cluster did not know it`],
+  }
+}

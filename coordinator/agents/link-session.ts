@@ -1,0 +1,227 @@
+import { RpcError } from '../../common/errors.js'
+import { type Assignment, type AttemptId, attemptKey, type Report } from '../../proto/model/attempt.js'
+import type { AgentHello, AttemptLine, Inventory, ReportAnswer, ToAgent } from '../../proto/model/link.js'
+import { isFinal } from '../../proto/model/run-state.js'
+import { encode } from '../core/record-codec.js'
+import type { NodeRecord } from '../core/records.js'
+import type { Term } from '../leader/term.js'
+import type { Put } from '../leader/types.js'
+import { adopt } from './adopt.js'
+import type { AgentSession } from './agent-session.js'
+import { compareHello } from './hello.js'
+import type { NodeLink } from './node-links.js'
+import { isCurrent, takeReport } from './take-reports.js'
+
+/** Of the link's messages: hellos of another version are refused. */
+export const linkSchemaVersion = 1
+
+/** Reports kept for an attempt that has been asked to describe itself. */
+const maxHeldBack = 1_000
+
+export class LinkSession implements AgentSession, NodeLink {
+  readonly nodeId: string
+  readonly #term: Term
+  readonly #send: (message: ToAgent) => void
+  #ready = false
+  #closed = false
+  /** Attempts of which no report has come since the hello. */
+  readonly fresh = new Set<string>()
+  /** Attempts that were asked to describe themselves, with what they have reported meanwhile. */
+  readonly #undescribed = new Map<string, { readonly released: boolean; readonly reports: Report[] }>()
+
+  constructor(term: Term, nodeId: string, send: (message: ToAgent) => void) {
+    this.#term = term
+    this.nodeId = nodeId
+    this.#send = send
+  }
+
+  get ready(): boolean {
+    return this.#ready
+  }
+
+  send(message: ToAgent): void {
+    if (!this.#closed && this.#term.links.isOpen(this)) this.#send(message)
+  }
+
+  hello(hello: AgentHello): void {
+    this.#checkHello(hello)
+    const { memory, links, writes, restoreGuard, parts } = this.#term
+    const before = memory.nodes.get(hello.nodeId)
+    const puts = this.#nodePuts(recordOf(hello))
+    links.open(this)
+    links.heard(this.nodeId)
+    restoreGuard.note(hello.highestRunId, `node ${hello.name}`)
+    memory.runs.placement.pool.setAbsent(this.nodeId, '')
+    memory.runs.placement.gained(this.nodeId)
+    const { verdicts, starts } = compareHello(this.#term, hello, before?.bootId === hello.bootId)
+    for (const { id } of hello.attempts) this.fresh.add(attemptKey(id))
+    for (const { id, wanted } of verdicts) {
+      const released = hello.attempts.some((held) => attemptKey(held.id) === attemptKey(id) && held.released)
+      if (wanted === 'describe') this.#undescribed.set(attemptKey(id), { released, reports: [] })
+    }
+    parts.failpoints.reach('hello.before-commit')
+    writes.commit(puts).then(
+      () => {
+        parts.failpoints.reach('hello.after-commit')
+        this.#ready = true
+        this.send(this.#answer(verdicts))
+        if (starts.length > 0) this.send({ kind: 'orders', orders: starts })
+      },
+      () => {},
+    )
+    this.#term.wake()
+  }
+
+  heartbeat(sequence: number): void {
+    this.#checkOpen()
+    const { links, memory } = this.#term
+    const wasSilent = links.silentMs(this.nodeId) > 0
+    links.heard(this.nodeId)
+    if (wasSilent) {
+      memory.runs.placement.pool.setAbsent(this.nodeId, '')
+      memory.runs.placement.gained(this.nodeId)
+      this.#term.wake()
+    }
+    this.send({ kind: 'heartbeat', sequence })
+  }
+
+  reports(reports: readonly Report[]): void {
+    this.#checkOpen()
+    const answers = reports.flatMap((report) => this.#takeReport(report))
+    this.#commitAndAnswer(answers)
+  }
+
+  described(assignment: Assignment): void {
+    this.#checkOpen()
+    const key = attemptKey(assignment.id)
+    const waiting = this.#undescribed.get(key)
+    if (!waiting) return
+    this.#undescribed.delete(key)
+    const puts = adopt(this.#term, assignment, { nodeId: this.nodeId, released: waiting.released })
+    const answers = waiting.reports.flatMap((report) => this.#takeReport(report))
+    this.#commitAndAnswer(answers, puts)
+  }
+
+  inventory(inventory: Inventory): void {
+    this.#checkOpen()
+    const record = this.#term.memory.nodes.get(this.nodeId)
+    if (!record) return
+    this.#term.writes.post(this.#nodePuts({ ...record, inventory }))
+    this.#term.wake()
+  }
+
+  lines(lines: readonly AttemptLine[]): void {
+    this.#checkOpen()
+    const { memory, parts, watchers } = this.#term
+    const current = lines.filter(({ id }) => {
+      const entry = memory.runs.get(id.runId)
+      return entry && isCurrent(entry, id, this.nodeId)
+    })
+    if (current.length > 0) parts.takeLines(current)
+    for (const line of current) watchers.tell(line.id.runId, { kind: 'line', line })
+  }
+
+  forgotten(attempts: readonly AttemptId[]): void {
+    this.#checkOpen()
+    for (const id of attempts) {
+      const entry = this.#term.memory.runs.get(id.runId)
+      if (!entry || !isCurrent(entry, id, this.nodeId) || !isFinal(entry.record.state)) continue
+      entry.forgotten = true
+      this.#term.archive.consider(entry)
+    }
+  }
+
+  detach(): void {
+    this.#closed = true
+    if (!this.#term.links.close(this)) return
+    this.#term.memory.runs.placement.pool.setAbsent(this.nodeId, 'is not connected')
+  }
+
+  #takeReport(report: Report): readonly ReportAnswer[] {
+    const heldBack = this.#undescribed.get(attemptKey(report.id))?.reports
+    if (!heldBack) return [takeReport(this.#term, this, report)]
+    if (heldBack.length >= maxHeldBack)
+      throw new RpcError('RESOURCE_EXHAUSTED', 'Too many reports of an attempt that has not been described.')
+    heldBack.push(report)
+    return []
+  }
+
+  #commitAndAnswer(answers: readonly ReportAnswer[], puts: readonly Put[] = []): void {
+    const { parts, writes } = this.#term
+    parts.failpoints.reach('report.before-commit')
+    const committed = writes.commit(puts)
+    this.#term.wake()
+    if (answers.length === 0) return
+    committed.then(
+      () => {
+        parts.failpoints.reach('report.after-commit')
+        if (!parts.isLeading()) return
+        this.send({ kind: 'answers', answers })
+        parts.failpoints.reach('report.after-answer')
+      },
+      () => {},
+    )
+  }
+
+  #nodePuts(record: NodeRecord): readonly Put[] {
+    const { memory, writes } = this.#term
+    const value = encode(record)
+    const before = memory.nodes.get(record.id)
+    if (before && encode(before) === value) return []
+    memory.setNode(record)
+    return [{ key: writes.keys.node(record.id), value }]
+  }
+
+  #answer(verdicts: Extract<ToAgent, { kind: 'hello' }>['verdicts']): ToAgent {
+    const { settings, parts, memory } = this.#term
+    return {
+      kind: 'hello',
+      schemaVersion: linkSchemaVersion,
+      version: settings.version,
+      term: settings.term,
+      generation: settings.generation,
+      verdicts,
+      coordinatorAddresses: parts.coordinatorAddresses(),
+      settings: Object.fromEntries(memory.settings),
+      heartbeatIntervalMs: settings.heartbeatIntervalMs,
+    }
+  }
+
+  #checkHello(hello: AgentHello): void {
+    const { parts, settings } = this.#term
+    if (!parts.isLeading()) throw notLeading()
+    if (hello.nodeId !== this.nodeId) {
+      throw new RpcError(
+        'PERMISSION_DENIED',
+        `The certificate is ${this.nodeId}'s, the hello ${hello.nodeId}'s.`,
+      )
+    }
+    if (hello.schemaVersion !== linkSchemaVersion) {
+      throw new RpcError(
+        'FAILED_PRECONDITION',
+        `The agent speaks version ${hello.schemaVersion} of the link; this coordinator (${settings.version}) speaks ${linkSchemaVersion}.`,
+      )
+    }
+    if (hello.inventory.runtime === 'process' && !settings.allowProcessNodes) {
+      throw new RpcError(
+        'FAILED_PRECONDITION',
+        'This pool takes no nodes without containers (process runtime).',
+      )
+    }
+  }
+
+  /** Before the hello, after a newer link took over, or without leadership nothing is taken in. */
+  #checkOpen(): void {
+    if (!this.#term.parts.isLeading()) throw notLeading()
+    if (this.#closed || !this.#term.links.isOpen(this))
+      throw new RpcError('FAILED_PRECONDITION', 'This link is not the one of its node.')
+  }
+}
+
+function notLeading(): RpcError {
+  return new RpcError('UNAVAILABLE', 'This coordinator does not lead any more.')
+}
+
+function recordOf({ nodeId, name, version, machineId, bootId, inventory }: AgentHello): NodeRecord {
+  return { id: nodeId, name, version, machineId, bootId, inventory }
+}

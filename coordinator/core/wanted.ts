@@ -1,0 +1,36 @@
+import type { Wanted } from '../../proto/model/attempt.js'
+import type { HeldAttempt } from '../../proto/model/link.js'
+import { isFinal } from '../../proto/model/run-state.js'
+import type { RunRecord } from './records.js'
+
+export interface Wish {
+  readonly wanted: Wanted
+  readonly reason: string
+}
+
+/** What the leader wants of a run's newest attempt, as its record has it. */
+export function wantedOf(record: RunRecord): Wish {
+  if (record.state === 'killing') return { wanted: 'kill', reason: 'killed by its owner' }
+  if (record.state === 'stopping') return { wanted: 'stop_and_save', reason: 'stopped by its owner' }
+  if (isFinal(record.state)) return { wanted: 'forget', reason: `the run is ${record.state}` }
+  const unheard = record.state === 'machine_requested' && record.appliedReport === 0
+  return { wanted: unheard ? 'start' : 'keep', reason: '' }
+}
+
+/** What becomes of an attempt that a node names in its hello. `record` is its run's. */
+export function verdictOn(record: RunRecord, held: HeldAttempt, nodeId: string): Wish {
+  if (held.id.attempt !== record.attempt || record.nodeId !== nodeId) {
+    return { wanted: held.ended ? 'forget' : 'kill', reason: 'it is not the current attempt of its run' }
+  }
+  if (!isFinal(record.state)) {
+    const wish = wantedOf(record)
+    return wish.wanted === 'start' ? { wanted: 'keep', reason: '' } : wish
+  }
+  if (held.ended) {
+    const told = held.lastReport <= record.appliedReport
+    return { wanted: told ? 'forget' : 'keep', reason: `the run is ${record.state}` }
+  }
+  // An interrupted run's attempt that still runs is stopped and what it has made is saved: rule 12.
+  const wanted = record.state === 'interrupted' ? 'stop_and_save' : 'kill'
+  return { wanted, reason: `the run is ${record.state}` }
+}

@@ -1,0 +1,52 @@
+import { RpcError } from '../../common/errors.js'
+import { encode } from '../core/record-codec.js'
+import type { TokenRecord, User } from '../core/records.js'
+import type { Term } from './term.js'
+
+export function putUser(term: Term, user: User, tokenSha256: string | undefined): Promise<void> {
+  const { memory, writes, parts } = term
+  memory.users.set(user.name, user)
+  const puts = [{ key: writes.keys.user(user.name), value: encode(user) }]
+  if (tokenSha256 !== undefined && !memory.tokens.has(tokenSha256)) {
+    const token: TokenRecord = { sha256: tokenSha256, user: user.name, createdAtMs: parts.clock.now() }
+    memory.tokens.set(tokenSha256, token)
+    puts.push({ key: writes.keys.token(tokenSha256), value: encode(token) })
+  }
+  memory.runs.fillSlots(user.name)
+  const committed = writes.commit(puts)
+  term.wake()
+  return committed
+}
+
+export async function setUserLimit(term: Term, name: string, maxConcurrentRuns: number): Promise<User> {
+  const user = term.memory.users.get(name)
+  if (!user) throw new RpcError('NOT_FOUND', `There is no user ${JSON.stringify(name)}.`)
+  const changed: User = { ...user, maxConcurrentRuns }
+  await putUser(term, changed, undefined)
+  return changed
+}
+
+export async function removeToken(term: Term, tokenSha256: string): Promise<void> {
+  if (!term.memory.tokens.delete(tokenSha256)) return
+  await term.writes.commit([], [term.writes.keys.token(tokenSha256)])
+}
+
+/** Settings that a cluster has, with what each is for. */
+export const settingNames: Readonly<Record<string, string>> = {
+  'default-image': 'image of runs that name none',
+}
+
+/** An empty value unsets it. */
+export async function setSetting(term: Term, name: string, value: string): Promise<void> {
+  if (!(name in settingNames)) {
+    const known = Object.keys(settingNames).join(', ')
+    throw new RpcError('INVALID_ARGUMENT', `There is no setting ${JSON.stringify(name)}; there is ${known}.`)
+  }
+  const { memory, writes } = term
+  if (value === '') {
+    if (memory.settings.delete(name)) await writes.commit([], [writes.keys.setting(name)])
+    return
+  }
+  memory.settings.set(name, value)
+  await writes.commit([{ key: writes.keys.setting(name), value: encode({ name, value }) }])
+}

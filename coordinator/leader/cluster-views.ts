@@ -1,0 +1,101 @@
+import { type Demand, demandOf } from '../core/machine-types.js'
+import { forbids } from '../core/placement-rules.js'
+import type { Pool, PoolNode } from '../core/pool.js'
+import type { MachineTypeView, NodeView, StatusView, User } from '../core/records.js'
+import type { Term } from './term.js'
+
+export function nodeViews(term: Term): readonly NodeView[] {
+  const { memory, links } = term
+  const { pool } = memory.runs.placement
+  return [...memory.nodes.values()].map((record) => {
+    const node = pool.nodes.get(record.id)
+    const unusable = new Map(node?.devices.map(({ uuid, unusable }) => [uuid, unusable]))
+    return {
+      ...{ id: record.id, name: record.name, version: record.version, inventory: record.inventory },
+      connected: links.isConnected(record.id),
+      lastHeardMs: links.lastHeardMs(record.id),
+      gpus: record.inventory.gpus.map((gpu) => ({
+        ...gpu,
+        unusableReason: unusable.get(gpu.uuid) ?? gpu.unusableReason,
+        heldByRunId: pool.holder(gpu.uuid),
+      })),
+      runIds: [...new Set([...(node?.holdings.values() ?? [])].map(({ runId }) => runId))],
+      warnings: record.inventory.warnings,
+    }
+  })
+}
+
+/** CPU, and each model that a node has with its multiples up to what one node has of it. */
+export function machineTypeViews(term: Term): readonly MachineTypeView[] {
+  const { memory } = term
+  const { pool } = memory.runs.placement
+  const names = ['CPU', ...typeNames(pool)]
+  return names.flatMap((name) => {
+    const demand = demandOf({ kind: 'type', name }, memory.models)
+    return demand ? [typeView(pool, demand)] : []
+  })
+}
+
+function typeNames(pool: Pool): readonly string[] {
+  const most = new Map<string, number>()
+  for (const node of pool.nodes.values()) {
+    const counts = new Map<string, number>()
+    for (const { type, childUuids } of node.devices)
+      if (childUuids.length === 0) counts.set(type, (counts.get(type) ?? 0) + 1)
+    for (const [type, count] of counts) most.set(type, Math.max(most.get(type) ?? 0, count))
+  }
+  return [...most].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([type, count]) => multiples(type, count))
+}
+
+function multiples(type: string, most: number): readonly string[] {
+  const names = [type]
+  for (let count = 2; count <= most; count *= 2) names.push(`${type}x${count}`)
+  return names
+}
+
+function typeView(pool: Pool, demand: Demand): MachineTypeView {
+  const nodes = [...pool.nodes.values()]
+  const could = nodes.filter((node) => forbids(pool, node, demand)?.kind !== 'never')
+  const shares = could.map((node) => pool.shareOn(node, demand))
+  return {
+    name: demand.typeName,
+    gpuCount: demand.gpuCount,
+    gpuModel: demand.gpuCount > 0 ? demand.typeName.replace(/x\d+$/, '') : '',
+    cpus: smallest(shares.map(({ milliCpus }) => milliCpus)) / 1000,
+    memoryBytes: smallest(shares.map(({ memoryBytes }) => memoryBytes)),
+    nodeCount: could.length,
+    freeCount: nodes.reduce((total, node) => total + freeOn(pool, node, demand), 0),
+  }
+}
+
+function smallest(values: readonly number[]): number {
+  return values.length === 0 ? 0 : Math.min(...values)
+}
+
+function freeOn(pool: Pool, node: PoolNode, demand: Demand): number {
+  if (forbids(pool, node, demand)) return 0
+  const { milliCpus, memoryBytes } = pool.shareOn(node, demand)
+  const counts = [Math.floor(node.freeMilliCpus / Math.max(1, milliCpus))]
+  counts.push(Math.floor(node.freeMemoryBytes / Math.max(1, memoryBytes)))
+  if (demand.gpuCount > 0) {
+    const free = [...pool.sorts(node, demand, 'free').values()]
+    counts.push(free.reduce((total, devices) => total + Math.floor(devices.length / demand.gpuCount), 0))
+  }
+  return Math.min(...counts)
+}
+
+export function statusView(term: Term, user: User): StatusView {
+  const { memory, parts } = term
+  const { runs } = memory
+  const size = parts.etcdSize()
+  const waiting = runs.countByState.get('user_requested') ?? 0
+  return {
+    totalRuns: memory.counter,
+    queuedForConcurrency: runs.concurrency.waiting(user.name),
+    concurrencyLimit: user.maxConcurrentRuns,
+    queuedForMachine: runs.placement.queued,
+    activeRuns: runs.activeCount - waiting - runs.placement.queued,
+    etcdBytes: size.bytes,
+    etcdQuotaBytes: size.quotaBytes,
+  }
+}

@@ -1,0 +1,136 @@
+import { RpcError } from '../../common/errors.js'
+import { encode } from '../core/record-codec.js'
+import type { Project, ProjectView, User } from '../core/records.js'
+import { changeRun, editable, lookUp } from './edit.js'
+import { maySteer } from './steer.js'
+import type { Term } from './term.js'
+import type { ProjectEdit, Put, Steered } from './types.js'
+
+export async function createProject(
+  term: Term,
+  user: User,
+  wanted: { readonly name: string; readonly description: string; readonly runIds: readonly number[] },
+): Promise<ProjectView> {
+  const { name, description, runIds } = wanted
+  if (term.memory.projects.has(name))
+    throw new RpcError('ALREADY_EXISTS', `There is a project ${JSON.stringify(name)} already.`)
+  const createdAtMs = term.parts.clock.now()
+  await putProject(term, { name, description, creator: user.name, createdAtMs, archived: false })
+  if (runIds.length > 0) await moveRuns(term, { user, ids: runIds, to: name })
+  return projectView(term, projectNamed(term, name))
+}
+
+export function projectNamed(term: Term, name: string): Project {
+  const project = term.memory.projects.get(name)
+  if (!project) throw new RpcError('NOT_FOUND', `There is no project ${JSON.stringify(name)}.`)
+  return project
+}
+
+export function projectView(term: Term, project: Project): ProjectView {
+  const { memory, archive } = term
+  let runCount = memory.runs.inProject(project.name) + archive.index.inProject(project.name)
+  for (const edit of memory.edits.values()) {
+    if (edit.project === project.name) runCount += 1
+    if (edit.projectInSegment === project.name) runCount -= 1
+  }
+  return { ...project, runCount }
+}
+
+/** A project that gets another name takes its runs along, those in the archive too. */
+export async function editProject(
+  term: Term,
+  user: User,
+  name: string,
+  edit: ProjectEdit,
+): Promise<ProjectView> {
+  const project = owned(term, user, name)
+  const changed: Project = {
+    ...project,
+    name: edit.newName ?? name,
+    description: edit.newDescription ?? project.description,
+  }
+  if (changed.name !== name && term.memory.projects.has(changed.name))
+    throw new RpcError('ALREADY_EXISTS', `There is a project ${JSON.stringify(changed.name)} already.`)
+  await putProject(term, changed)
+  if (changed.name !== name) {
+    await renameInRuns(term, name, changed.name)
+    term.memory.projects.delete(name)
+    await term.writes.commit([], [term.writes.keys.project(name)])
+  }
+  return projectView(term, changed)
+}
+
+export async function setProjectArchived(
+  term: Term,
+  user: User,
+  name: string,
+  { archived }: { readonly archived: boolean },
+): Promise<ProjectView> {
+  const changed = { ...owned(term, user, name), archived }
+  await putProject(term, changed)
+  return projectView(term, changed)
+}
+
+/** A run is in at most one project: adding moves it. `from`: only runs that are in it. */
+export async function moveRuns(
+  term: Term,
+  move: {
+    readonly user: User
+    readonly ids: readonly number[]
+    readonly from?: string
+    readonly to?: string
+  },
+): Promise<Steered> {
+  const steered = {
+    done: [] as number[],
+    alreadyFinished: [],
+    unknown: [] as number[],
+    notPermitted: [] as number[],
+  }
+  const puts: Put[] = []
+  for (const id of new Set(move.ids)) {
+    const found = await lookUp(term, id)
+    if (!found) steered.unknown.push(id)
+    else if (!maySteer(move.user, found.origin.creator)) steered.notPermitted.push(id)
+    else {
+      const isThere = move.from === undefined || editable(term, found).project === move.from
+      if (isThere) puts.push(...changeRun(term, found, { project: move.to }))
+      steered.done.push(id)
+    }
+  }
+  await commitAll(term, puts)
+  return steered
+}
+
+async function renameInRuns(term: Term, from: string, to: string): Promise<void> {
+  const { memory, archive } = term
+  const puts: Put[] = []
+  for (let id = memory.counter; id >= 1; id -= 1) {
+    const inMemory = memory.runs.get(id)
+    if (!inMemory && archive.index.inProject(from) === 0 && !memory.edits.has(id)) continue
+    const found = inMemory ?? (await archive.find(id))
+    if (found && editable(term, found).project === from) puts.push(...changeRun(term, found, { project: to }))
+  }
+  await commitAll(term, puts)
+}
+
+const putsInUnit = 50
+
+async function commitAll(term: Term, puts: readonly Put[]): Promise<void> {
+  let committed = term.writes.commit(puts.slice(0, putsInUnit))
+  for (let start = putsInUnit; start < puts.length; start += putsInUnit)
+    committed = term.writes.commit(puts.slice(start, start + putsInUnit))
+  await committed
+}
+
+function owned(term: Term, user: User, name: string): Project {
+  const project = projectNamed(term, name)
+  if (!maySteer(user, project.creator))
+    throw new RpcError('PERMISSION_DENIED', `The project ${JSON.stringify(name)} is ${project.creator}'s.`)
+  return project
+}
+
+function putProject(term: Term, project: Project): Promise<void> {
+  term.memory.projects.set(project.name, project)
+  return term.writes.commit([{ key: term.writes.keys.project(project.name), value: encode(project) }])
+}

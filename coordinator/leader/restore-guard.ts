@@ -1,0 +1,30 @@
+import { RpcError } from '../../common/errors.js'
+
+/**
+ * Keeps a cluster restored from an older backup from giving an id twice: while anything has shown a run's id above the
+ * counter (an agent's hello, the mark in the store, an archive segment), no id is handed out.
+ */
+export class RestoreGuard {
+  #highest = 0
+  #shownBy = ''
+
+  /** Someone has shown this id. */
+  note(id: number, shownBy: string): void {
+    if (id <= this.#highest) return
+    this.#highest = id
+    this.#shownBy = shownBy
+  }
+
+  get highest(): number {
+    return this.#highest
+  }
+
+  /** FAILED_PRECONDITION until the counter has been raised. */
+  check(counter: number): void {
+    if (this.#highest <= counter) return
+    throw new RpcError(
+      'FAILED_PRECONDITION',
+      `The newest run here is ${counter}, but ${this.#shownBy} has seen run ${this.#highest}: the cluster was restored from an older backup. No run is accepted until an admin runs \`spell cluster repair\`.`,
+    )
+  }
+}

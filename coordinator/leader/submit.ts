@@ -1,0 +1,137 @@
+import { RpcError } from '../../common/errors.js'
+import type { RunSpec } from '../../proto/model/run-spec.js'
+import { comparable, type Demand, demandOf, nearNames } from '../core/machine-types.js'
+import { encode } from '../core/record-codec.js'
+import type { Project, RequestRecord, RunOrigin } from '../core/records.js'
+import { newRun } from '../core/run-changes.js'
+import type { Memory } from './memory.js'
+import type { Term } from './term.js'
+import type { Put, Submission, Submitted } from './types.js'
+
+/** A run's spec beyond this is refused: it must fit one transaction with its neighbours. */
+const maxSpecBytes = 768 * 1024
+
+/**
+ * Answers once etcd has the run. All checks come first, then memory and the commit queue change in one go, so that nothing
+ * can come between an id and its run.
+ */
+export async function submitRun(term: Term, submission: Submission): Promise<Submitted> {
+  const { memory, writes, parts } = term
+  const { user, requestId, requestHash, spec } = submission
+  const repeated = memory.requests.find(user.name, requestId, requestHash)
+  if (repeated !== undefined) {
+    await writes.seen()
+    return { runId: repeated, repeated: true, warnings: [] }
+  }
+  checkRoom(term)
+  const demand = checkMachine(memory, spec)
+  const nowMs = parts.clock.now()
+  const origin: RunOrigin = {
+    id: memory.counter + 1,
+    creator: user.name,
+    createdAtMs: nowMs,
+    requestId,
+    spec,
+  }
+  const specPut = writes.originPut(origin)
+  if (specPut.value.length > maxSpecBytes) {
+    throw new RpcError(
+      'INVALID_ARGUMENT',
+      `The request takes ${specPut.value.length} bytes; ${maxSpecBytes} is the most.`,
+    )
+  }
+  memory.counter = origin.id
+  const request: RequestRecord = {
+    user: user.name,
+    requestId,
+    runId: origin.id,
+    hash: requestHash,
+    atMs: nowMs,
+  }
+  memory.requests.add(request)
+  const limit = user.maxConcurrentRuns || Number.POSITIVE_INFINITY
+  const state = memory.runs.concurrency.count(user.name) < limit ? 'machine_requested' : 'user_requested'
+  memory.runs.add(origin, newRun(origin, { state, machineType: demand.typeName }), demand)
+  parts.failpoints.reach('submit.before-commit')
+  const committed = writes.commit([
+    specPut,
+    writes.counterPut(origin.id),
+    {
+      key: writes.keys.request(user.name, requestId),
+      value: encode(request),
+      leaseId: parts.requestLeases.current(),
+    },
+    ...projectPut(term, submission, nowMs),
+  ])
+  term.wake()
+  await committed
+  parts.failpoints.reach('submit.after-commit')
+  return { runId: origin.id, repeated: false, warnings: warningsFor(memory, demand) }
+}
+
+function checkRoom(term: Term): void {
+  const { memory, parts, settings, restoreGuard } = term
+  restoreGuard.check(memory.counter)
+  memory.requests.checkRoom(parts.clock.now())
+  const { bytes, quotaBytes } = parts.etcdSize()
+  if (quotaBytes > 0 && bytes > quotaBytes * settings.maxEtcdShare) {
+    throw new RpcError(
+      'RESOURCE_EXHAUSTED',
+      `etcd holds ${megabytes(bytes)} of its ${megabytes(quotaBytes)}: no run is accepted until finished ones have left it.`,
+    )
+  }
+  if (!parts.queue.hasRoom()) {
+    throw new RpcError('RESOURCE_EXHAUSTED', 'Too many changes wait to be stored; try again in a moment.', {
+      trailers: { 'retry-after-ms': '1000' },
+    })
+  }
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e6)} MB`
+}
+
+function checkMachine(memory: Memory, spec: RunSpec): Demand {
+  if (spec.nodeCount > 1) {
+    throw new RpcError(
+      'UNIMPLEMENTED',
+      'Runs on several machines at once (--distributed) come with a later version.',
+    )
+  }
+  const demand = demandOf(spec.machine, memory.models)
+  if (demand) return demand
+  const name = spec.machine.kind === 'type' ? spec.machine.name : ''
+  const near = nearNames(name, memory.models)
+  const hint =
+    near.length > 0 ? `Did you mean ${orList(near)}?` : `The pool has ${orList(typesThere(memory))}.`
+  throw new RpcError('INVALID_ARGUMENT', `There is no machine type ${JSON.stringify(name)}. ${hint}`)
+}
+
+function typesThere(memory: Memory): readonly string[] {
+  const types = new Map([['cpu', 'CPU']])
+  for (const node of memory.runs.placement.pool.nodes.values())
+    for (const { type } of node.devices) types.set(comparable(type), type)
+  return [...types.values()].slice(0, 10)
+}
+
+function orList(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`
+}
+
+function projectPut(term: Term, { user, spec }: Submission, createdAtMs: number): readonly Put[] {
+  if (spec.project === undefined || term.memory.projects.has(spec.project)) return []
+  const project: Project = {
+    ...{ name: spec.project, description: '', creator: user.name, createdAtMs, archived: false },
+  }
+  term.memory.projects.set(project.name, project)
+  return [{ key: term.writes.keys.project(project.name), value: encode(project) }]
+}
+
+function warningsFor(memory: Memory, demand: Demand): readonly string[] {
+  for (const node of memory.runs.placement.pool.nodes.values()) {
+    if (demand.gpuCount === 0 || memory.runs.placement.pool.sorts(node, demand, 'usable').size > 0) return []
+  }
+  return demand.gpuCount === 0
+    ? ['The pool has no nodes yet; the run waits until one joins.']
+    : [`No node of the pool has a ${demand.typeName} now; the run waits until one joins.`]
+}

@@ -1,0 +1,102 @@
+import { messageOf } from '../../common/errors.js'
+import { encode, encodeOrigin, encodeStatus } from '../core/record-codec.js'
+import type { RunOrigin, RunView } from '../core/records.js'
+import type { Keys } from '../store/keys.js'
+import type { RunBook, RunEntry } from './run-book.js'
+import type { CommitQueue, Put } from './types.js'
+import type { Watchers } from './watchers.js'
+
+/** Runs in one unit: far below what one transaction takes. */
+const runsInUnit = 50
+
+/** Turns what was changed in memory into units of the commit queue, and tells watchers once those are committed. */
+export class Writes {
+  readonly keys: Keys
+  readonly #queue: CommitQueue
+  readonly #runs: RunBook
+  readonly #watchers: Watchers
+  readonly #view: (entry: RunEntry) => RunView
+  readonly #stepDown: (reason: string) => void
+  #refused = false
+
+  constructor(
+    parts: { readonly queue: CommitQueue; readonly keys: Keys; stepDown(reason: string): void },
+    runs: RunBook,
+    watchers: Watchers,
+    view: (entry: RunEntry) => RunView,
+  ) {
+    this.keys = parts.keys
+    this.#queue = parts.queue
+    this.#runs = runs
+    this.#watchers = watchers
+    this.#view = view
+    this.#stepDown = (reason) => parts.stepDown(reason)
+  }
+
+  /**
+   * Commits every run changed since the last call, with `puts` and `deletes` beside the first of them. Resolves when all
+   * of it is in etcd; rejects when leadership ends first.
+   */
+  commit(puts: readonly Put[] = [], deletes: readonly string[] = []): Promise<void> {
+    const changed = [...this.#runs.takeChanged()]
+    if (changed.length === 0 && puts.length === 0 && deletes.length === 0) return this.#queue.flushed()
+    let committed = this.#add(
+      [...puts, ...changed.slice(0, runsInUnit).map((entry) => this.#put(entry))],
+      deletes,
+    )
+    for (let start = runsInUnit; start < changed.length; start += runsInUnit) {
+      committed = this.#add(
+        changed.slice(start, start + runsInUnit).map((entry) => this.#put(entry)),
+        [],
+      )
+    }
+    if (this.#watchers.any) this.#tellWhen(committed, changed)
+    return committed
+  }
+
+  /** The same, for whoever has nothing to say afterwards. */
+  post(puts: readonly Put[] = [], deletes: readonly string[] = []): void {
+    this.commit(puts, deletes).catch(() => {})
+  }
+
+  /** Resolves when everything that a reader may have seen is in etcd. */
+  seen(): Promise<void> {
+    return this.#queue.flushed()
+  }
+
+  originPut(origin: RunOrigin): Put {
+    return { key: this.keys.runSpec(origin.id), value: encodeOrigin(origin) }
+  }
+
+  counterPut(newest: number): Put {
+    return { key: this.keys.counter, value: encode({ newest }) }
+  }
+
+  #put({ record }: RunEntry): Put {
+    return { key: this.keys.runStatus(record.id), value: encodeStatus(record) }
+  }
+
+  #add(puts: readonly Put[], deletes: readonly string[]): Promise<void> {
+    const committed = this.#queue.add({ puts, deletes })
+    committed.catch((error: unknown) => {
+      // Memory is ahead of etcd for good: this term is over, whatever the reason was.
+      if (this.#refused) return
+      this.#refused = true
+      this.#stepDown(`a change was not committed (${messageOf(error)})`)
+    })
+    return committed
+  }
+
+  #tellWhen(committed: Promise<void>, changed: readonly RunEntry[]): void {
+    const views = changed
+      .filter(({ record }) => this.#watchers.has(record.id))
+      .map((entry) => this.#view(entry))
+    if (views.length === 0) return
+    committed.then(
+      () => {
+        for (const run of views) this.#watchers.tell(run.id, { kind: 'run', run })
+      },
+      () => {},
+    )
+  }
+}
