@@ -1,10 +1,13 @@
 import type { Clock } from '../common/clock.js'
-import { RpcError } from '../common/errors.js'
+import { systemRandom } from '../common/random.js'
+import { DockerRuntime } from './runtimes/docker.js'
 import { DummyRuntime } from './runtimes/dummy.js'
 import { ProcessRuntime } from './runtimes/process.js'
 import type { Runtime } from './runtimes/runtime.js'
 
 export interface RuntimeChoice {
+  /** Of the node. */
+  readonly name: string
   readonly runtime: Runtime['name']
   readonly attemptsFolder: string
   readonly docker: { readonly socketPath: string }
@@ -17,7 +20,9 @@ export function makeRuntime(choice: RuntimeChoice, clock: Clock): Runtime {
       return new ProcessRuntime({ attemptsFolder }, clock)
     case 'dummy':
       return new DummyRuntime({ attemptsFolder }, clock)
-    default:
-      throw new RpcError('UNIMPLEMENTED', 'Docker is not there yet.')
+    case 'docker': {
+      const settings = { nodeId: choice.name, attemptsFolder, ...choice.docker }
+      return new DockerRuntime(settings, { clock, random: systemRandom })
+    }
   }
 }
