@@ -20,6 +20,8 @@ const schema = z.object({
   cpus: z.number().positive().optional(),
   memoryBytes: z.int().positive().optional(),
   nvidiaSmi: z.string().optional(),
+  /** Of the Docker Engine. */
+  dockerSocket: z.string(),
   /** What each node offers in fact, in the order of their names. */
   shares: z.array(
     z.object({

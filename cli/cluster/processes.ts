@@ -83,12 +83,11 @@ function coordinatorProcesses(preparation: Preparation): readonly ProcessPlan[] 
   const administrator = { name: userName, token: readAdminToken(layout) }
   return coordinatorNames(plan).map((name) => ({
     role: 'coordinator' as const,
-    ...ourProgram(
-      preparation,
-      name,
-      programs.coordinator,
+    ...ourProgram(preparation, name, programs.coordinator, [
       coordinatorSettings(layout, plan, name, administrator),
-    ),
+      // It reads its certificate once; agents read theirs anew for every connection.
+      readFileSync(layout.certificateFile(name), 'utf8'),
+    ]),
     address: coordinatorAddress(plan, name, 'users'),
     needs: [addressOf(plan, etcdClients)],
   }))
@@ -102,28 +101,32 @@ function nodeProcesses(preparation: Preparation): readonly ProcessPlan[] {
     const settings = nodeSettings(layout, plan, name, share)
     return {
       role: 'node-agent' as const,
-      ...ourProgram(preparation, name, programs.nodeAgent, settings),
+      ...ourProgram(preparation, name, programs.nodeAgent, [settings]),
       address: undefined,
       needs,
     }
   })
 }
 
-function ourProgram({ layout, programs }: Preparation, name: string, program: string, settings: object) {
+function ourProgram(
+  { layout, programs }: Preparation,
+  name: string,
+  program: string,
+  [settings, ...read]: readonly [object, ...string[]],
+) {
   const file = layout.settingsFile(name)
   const content = `${JSON.stringify(settings, undefined, 2)}\n`
   writeWhole(file, content)
   mkdirSync(layout.dataFolder(name), { recursive: true, mode: 0o700 })
   const mark = `--settings=${file}`
   const built = statSync(program).mtimeMs
-  const certificate = readFileSync(layout.certificateFile(name), 'utf8')
   return {
     name,
     command: programs.node,
     args: [program, mark],
     mark,
     logFile: layout.logFile(name),
-    fingerprint: hashOf([programs.node, program, String(built), content, certificate]),
+    fingerprint: hashOf([programs.node, program, String(built), content, ...read]),
   }
 }
 

@@ -54,6 +54,7 @@ export function nodeSettings(layout: Layout, plan: ClusterPlan, name: string, sh
     ),
     tls: tlsFiles(layout, name),
     runtime: plan.runtime,
+    docker: { socketPath: plan.dockerSocket },
     cpus: share.cpus,
     memoryBytes: share.memoryBytes,
     ...(plan.nvidiaSmi === undefined ? {} : { nvidiaSmi: plan.nvidiaSmi }),

@@ -63,7 +63,7 @@ export async function bringUp(world: World, options: UpOptions): Promise<Cluster
 async function seeToDefaultImage(world: World, layout: Layout, plan: ClusterPlan): Promise<void> {
   const administrator = new Administrator(layout, plan, world.clock)
   try {
-    await giveDefaultImage(world, administrator, localEnvironment())
+    await giveDefaultImage(world, administrator, { ...localEnvironment(), dockerSocket: plan.dockerSocket })
   } catch (error) {
     // The cluster is good for every run that names an image.
     note(world, `Warning: the cluster has no default image: ${messageOf(error)}`)
@@ -75,12 +75,9 @@ async function seeToDefaultImage(world: World, layout: Layout, plan: ClusterPlan
 async function makePlan(world: World, layout: Layout, options: UpOptions): Promise<ClusterPlan> {
   const before = readPlan(layout)
   const environment = localEnvironment()
+  const dockerSocket = before?.dockerSocket ?? environment.dockerSocket
   const nvidiaSmi = options.nvidiaSmi ?? before?.nvidiaSmi
-  const { runtime, sentence } = await chooseRuntime(
-    options.runtime,
-    before?.runtime,
-    environment.dockerSocket,
-  )
+  const { runtime, sentence } = await chooseRuntime(options.runtime, before?.runtime, dockerSocket)
   note(world, sentence)
   const asked = {
     nodes: options.nodes ?? before?.nodes ?? 1,
@@ -109,6 +106,7 @@ async function makePlan(world: World, layout: Layout, options: UpOptions): Promi
     v: 1,
     name,
     runtime,
+    dockerSocket,
     ...asked,
     shares: shares.map((share) => ({ ...share, gpuUuids: [...share.gpuUuids] })),
     ports,

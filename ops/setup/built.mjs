@@ -21,14 +21,14 @@ const sources = [
   'ops/bundle.mjs',
 ]
 
-/** Installs npm packages and builds, each only if it hasn't been done since something changed. */
-export async function seeToBuild() {
+/** Installs npm packages and builds, each only if it hasn't been done since something changed; `always` builds anyway. */
+export async function seeToBuild(when = 'if-changed') {
   const installed = timeOf(join(root, 'node_modules/.package-lock.json'))
   if (installed === undefined || installed < (timeOf(join(root, 'package-lock.json')) ?? 0)) {
     say('\nInstalling npm packages…')
     await orStop('npm ci', npm(), ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
   }
-  if ((timeOf(program) ?? 0) < newest(sources)) {
+  if (when === 'always' || (timeOf(program) ?? 0) < newest(sources)) {
     say('\nBuilding…')
     await orStop('npm run build', process.execPath, [join(root, 'ops/build.mjs')])
   }

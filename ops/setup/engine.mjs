@@ -48,6 +48,12 @@ export async function startEngine() {
   }
 }
 
+/** Ends the engine that `startEngine` started. */
+export async function stopEngine() {
+  const direct = 'kill "$(cat /var/run/docker.pid)"; while [ -e /var/run/docker.pid ]; do sleep 0.1; done'
+  await asRoot(existsSync('/run/systemd/system') ? ['systemctl', 'stop', 'docker'] : ['sh', '-c', direct])
+}
+
 /** Lets this user use the engine: at once with the returned words in front of a command, later without them. */
 export async function joinDockerGroup() {
   const user = userInfo().username
