@@ -1,5 +1,4 @@
 import {
-  type ChannelOptions,
   type Client,
   type ClientDuplexStream,
   type ClientReadableStream,
@@ -7,9 +6,10 @@ import {
   Metadata,
 } from '@grpc/grpc-js'
 import { type Clock, systemClock } from '../common/clock.js'
-import { Connections, type TlsIdentity } from './connections.js'
+import { Connections } from './connections.js'
 import { Outgoing } from './outgoing.js'
 import { rpcErrorFrom } from './rpc-error.js'
+import { channelOptions, type TlsIdentity } from './secure-client.js'
 import type { Method } from './wire.js'
 
 /** No message of ours is larger, in bytes; a server names it when it refuses one. */
@@ -63,7 +63,7 @@ export class Channel {
   constructor(settings: ChannelSettings) {
     this.#token = settings.token
     this.#clock = settings.clock ?? systemClock
-    const options = channelOptions(settings.keepaliveMs ?? 20_000)
+    const options = channelOptions(settings.keepaliveMs ?? 20_000, maxMessageBytes)
     this.#connections = new Connections(settings.addresses, settings.tls, options, this.#clock)
   }
 
@@ -196,21 +196,6 @@ export class Channel {
 }
 
 const asIs = (bytes: Buffer): Buffer => bytes
-
-/** For every connection that a program of ours opens. */
-export function channelOptions(keepaliveMs: number): ChannelOptions {
-  return {
-    'grpc.keepalive_time_ms': keepaliveMs,
-    'grpc.keepalive_timeout_ms': Math.min(10_000, keepaliveMs),
-    'grpc.keepalive_permit_without_calls': 1,
-    'grpc.initial_reconnect_backoff_ms': 200,
-    'grpc.max_reconnect_backoff_ms': 5_000,
-    'grpc.max_receive_message_length': 2 * maxMessageBytes,
-    'grpc.enable_retries': 0,
-    'grpc.use_local_subchannel_pool': 1,
-    'grpc.service_config_disable_resolution': 1,
-  }
-}
 
 async function* incoming<Response>(
   call: ClientReadableStream<Response> | ClientDuplexStream<Buffer, Response>,

@@ -1,20 +1,7 @@
-import {
-  type ChannelCredentials,
-  type ChannelOptions,
-  Client,
-  connectivityState,
-  credentials as grpcCredentials,
-} from '@grpc/grpc-js'
+import { type ChannelOptions, type Client, connectivityState } from '@grpc/grpc-js'
 import type { Clock } from '../common/clock.js'
 import { invariant } from '../common/errors.js'
-
-/** Whom to trust, and who we are where that is asked. All PEM. */
-export interface TlsIdentity {
-  /** The cluster's certificate authority; empty: those that the system trusts. */
-  readonly ca: string
-  readonly certificate?: string
-  readonly key?: string
-}
+import { secureClient, type TlsIdentity } from './secure-client.js'
 
 /** How long one address may take to connect before the next is tried as well, in milliseconds. */
 const patienceMs = 2_000
@@ -23,7 +10,7 @@ const patienceMs = 2_000
 export class Connections {
   readonly #addresses: readonly string[]
   readonly #options: ChannelOptions
-  readonly #credentials: ChannelCredentials
+  readonly #tls: TlsIdentity
   readonly #clock: Clock
   readonly #clients = new Map<number, Client>()
   #current = 0
@@ -34,11 +21,7 @@ export class Connections {
     this.#addresses = addresses
     this.#options = options
     this.#clock = clock
-    this.#credentials = grpcCredentials.createSsl(
-      tls.ca === '' ? null : Buffer.from(tls.ca),
-      tls.key === undefined ? null : Buffer.from(tls.key),
-      tls.certificate === undefined ? null : Buffer.from(tls.certificate),
-    )
+    this.#tls = tls
   }
 
   /** One that is connected; when none can be, the first: a call on it fails with the reason. */
@@ -73,7 +56,7 @@ export class Connections {
     if (known) return known
     const address = this.#addresses[at]
     invariant(address !== undefined, 'addresses are looked up by their index')
-    const made = new Client(address, this.#credentials, this.#options)
+    const made = secureClient(address, this.#tls, this.#options)
     this.#clients.set(at, made)
     return made
   }

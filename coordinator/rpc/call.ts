@@ -49,6 +49,10 @@ export class LiveCall {
     return controller.signal
   }
 
+  get wasAborted(): boolean {
+    return this.#controller?.signal.aborted ?? false
+  }
+
   abort(reason: Error): void {
     this.#controller?.abort(reason)
   }

@@ -1,14 +1,14 @@
-import {
-  type CallOptions,
+import type {
+  CallOptions,
   Client,
-  credentials,
-  type Metadata,
-  type ServerDuplexStream,
-  type ServerReadableStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
+  Metadata,
+  ServerDuplexStream,
+  ServerReadableStream,
+  ServerUnaryCall,
+  ServerWritableStream,
 } from '@grpc/grpc-js'
-import { channelOptions } from '../../proto/channel.js'
+import { maxMessageBytes } from '../../proto/channel.js'
+import { channelOptions, secureClient } from '../../proto/secure-client.js'
 import type { Method } from '../../proto/wire.js'
 import type { RawCall } from './call.js'
 import { writeTo } from './streams.js'
@@ -25,12 +25,12 @@ export function wasForwarded(metadata: Metadata): boolean {
 
 /** The way to the leader's address for users. Keeps one connection, to the newest. */
 export class LeaderClients {
-  readonly #ca: Buffer
+  readonly #ca: string
   #address = ''
   #client: Client | undefined
 
   constructor(caPem: string) {
-    this.#ca = Buffer.from(caPem)
+    this.#ca = caPem
   }
 
   to(address: string): Client {
@@ -38,7 +38,7 @@ export class LeaderClients {
     // Calls under way on the connection before end by themselves; closing only keeps new ones away.
     this.#client?.close()
     this.#address = address
-    this.#client = new Client(address, credentials.createSsl(this.#ca), channelOptions(10_000))
+    this.#client = secureClient(address, { ca: this.#ca }, channelOptions(10_000, maxMessageBytes))
     return this.#client
   }
 

@@ -184,6 +184,8 @@ export class Endpoint<Context> {
     }
     try {
       work(this.#parts.admit(method, live), live).then(() => {
+        // A handler may end quietly when it was told to; its caller still hears why.
+        if (live.wasAborted) return fail(undefined)
         call.end()
         this.#ended(method, live, 0, begun)
       }, fail)

@@ -1,0 +1,43 @@
+import { isIP } from 'node:net'
+import { checkServerIdentity } from 'node:tls'
+import { type ChannelOptions, Client, credentials } from '@grpc/grpc-js'
+
+/** Whom to trust, and who we are where that is asked. All PEM. */
+export interface TlsIdentity {
+  /** The cluster's certificate authority. */
+  readonly ca: string
+  readonly certificate?: string
+  readonly key?: string
+}
+
+/** Sent instead of an address, which may not be a name of a server in TLS (RFC 6066, 3). */
+const nameForAddresses = 'spell'
+
+/** A gRPC client of one `host:port`, not yet connected. The server must show a certificate for that host. */
+export function secureClient(address: string, tls: TlsIdentity, options: ChannelOptions): Client {
+  const host = address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '')
+  const isAddress = isIP(host) !== 0
+  const secrets = credentials.createSsl(
+    Buffer.from(tls.ca),
+    tls.key === undefined ? null : Buffer.from(tls.key),
+    tls.certificate === undefined ? null : Buffer.from(tls.certificate),
+    isAddress ? { checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate) } : {},
+  )
+  const name = isAddress ? { 'grpc.ssl_target_name_override': nameForAddresses } : {}
+  return new Client(address, secrets, { ...options, ...name })
+}
+
+/** For every connection that a program of ours opens. */
+export function channelOptions(keepaliveMs: number, maxMessageBytes: number): ChannelOptions {
+  return {
+    'grpc.keepalive_time_ms': keepaliveMs,
+    'grpc.keepalive_timeout_ms': Math.min(10_000, keepaliveMs),
+    'grpc.keepalive_permit_without_calls': 1,
+    'grpc.initial_reconnect_backoff_ms': 200,
+    'grpc.max_reconnect_backoff_ms': 5_000,
+    'grpc.max_receive_message_length': 2 * maxMessageBytes,
+    'grpc.enable_retries': 0,
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.service_config_disable_resolution': 1,
+  }
+}
