@@ -1,0 +1,43 @@
+import test from 'ava'
+import type { Role } from '../../../coordinator/core/records.js'
+import { mayTouch, permissions, permit } from '../../../coordinator/rpc/permissions.js'
+import { userMethods } from '../../../coordinator/rpc/user-endpoint.js'
+
+const user = (role: Role) => ({ name: role, email: '', role, maxConcurrentRuns: 0 })
+const methodNames = userMethods().map(({ service, name }) => `${service}/${name}`)
+
+test('every method of the service descriptors has a row, and no row is of a method that is not there', (t) => {
+  t.true(methodNames.length > 20)
+  t.deepEqual(Object.keys(permissions).sort(), [...methodNames].sort())
+})
+
+test('an admin may call everything', (t) => {
+  for (const name of methodNames) t.notThrows(() => permit(name, user('admin')), name)
+})
+
+const reading =
+  /^(Runs\/(Get|List|Follow)|Projects\/(List|Get)|Files\/(List|Read)|Account\/.*|Cluster\/(Get|List.*))$/
+
+test('a viewer may call what changes nothing, and end its own token', (t) => {
+  for (const name of methodNames) {
+    const call = () => permit(name, user('viewer'))
+    if (reading.test(name)) t.notThrows(call, name)
+    else t.throws(call, { message: /needs the role/ }, name)
+  }
+})
+
+test('only an admin may change the cluster', (t) => {
+  for (const name of ['Cluster/Set', 'Cluster/SetUser'])
+    t.throws(() => permit(name, user('member')), undefined, name)
+})
+
+test('a method without a row is open to nobody', (t) => {
+  t.throws(() => permit('Runs/NotThere', user('admin')), { message: /open to nobody/ })
+})
+
+test('a member touches its own, an admin all', (t) => {
+  t.true(mayTouch('Runs/Stop', user('member'), 'member'))
+  t.false(mayTouch('Runs/Stop', user('member'), 'someone else'))
+  t.true(mayTouch('Runs/Stop', user('admin'), 'someone else'))
+  t.true(mayTouch('Runs/Get', user('viewer'), 'someone else'))
+})
