@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import type { Clock } from '../common/clock.js'
+import { RpcError } from '../common/errors.js'
 import type { Failpoints } from '../common/failpoint.js'
 import type { Log } from '../common/log.js'
 import type { Random } from '../common/random.js'
 import { Channel } from '../proto/channel.js'
-import type { AgentHello } from '../proto/model/link.js'
+import type { AgentHello, Inventory } from '../proto/model/link.js'
 import { Attempts } from './attempts/attempts.js'
 import { Cleaner } from './attempts/cleaner.js'
 import { sweep } from './attempts/sweep.js'
@@ -53,100 +54,39 @@ export interface Agent {
 
 /** Takes up what the journal has, and opens the link. */
 export async function startAgent(parts: AgentParts): Promise<Agent> {
-  const { settings, folder, runtime, clock, boot, random, failpoints, log } = parts
+  const { settings, folder, runtime, log } = parts
   const stopping = new AbortController()
-  let journalFailure: unknown
-  const journal = await Journal.open(
-    { ...journalDefaults, ...withoutUndefined(settings.journal), folder: folder.journal },
-    {
-      clock,
-      failpoints,
-      onFailure(error) {
-        journalFailure = error
-        stopping.abort()
-      },
-    },
-  )
   const inBackground = (promise: Promise<unknown>) => {
     promise.catch((error: unknown) => {
       if (!stopping.signal.aborted) log.error('Something failed that nobody waited for', { error })
     })
   }
-  const outbox = new Outbox()
-  const sender = new Sender(outbox, failpoints, log)
-  const shipper = new LogShipper({ clock, random, log, onSafe: (id) => attempts.logIsSafe(id) })
-  const bytes = new LeaderBytes()
-  const heartbeats = new Heartbeats(boot, folder.heard)
-  const codeCache = new CodeCache({
-    folder: folder.code,
-    maxBytes: settings.codeCacheBytes,
-    maxCount: settings.codeCacheCount,
-  })
-  const stepParts: StepParts = {
-    settings: { ...settings, baseEnvironment: baseEnvironment(runtime.name) },
-    ...{ runtime, clock, boot, random, log, failpoints, bytes, codeCache, inBackground },
-    logs: shipper,
-  }
-  const cleaner = new Cleaner(log)
-  const attempts: Attempts = new Attempts(
-    { attemptsFolder: folder.attempts, maxAttempts: settings.maxAttempts },
-    {
-      ...stepParts,
-      ...{ journal, outbox, shipper, cleaner },
-      steps: makeSteps(stepParts),
-      onReport: () => sender.wake(),
-      onLine: (line) => sender.line(line),
-      onForgotten: (id) => sender.forgotten(id),
-    },
-  )
-  const inventory = new InventoryWatch(
-    {
-      dataDir: settings.dataDir,
-      cpus: settings.cpus,
-      memoryBytes: settings.memoryBytes,
-      everyMs: settings.inventoryEveryMs,
-    },
-    { runtime, findGpus: parts.findGpus, clock, log, onChange: (found) => sender.inventory(found) },
-  )
+  const journal = await openJournal(parts, stopping)
+  const upwards = makeUpwards(parts)
+  const attempts = makeAttempts(parts, { journal, upwards, inBackground })
+  upwards.shipper.onSafe((id) => attempts.logIsSafe(id))
+  const inventory = makeInventory(parts, (found) => upwards.sender.inventory(found))
   attempts.restore()
   await inventory.start()
   inBackground(sweep(folder.attempts, attempts, { runtime, log }))
-
-  const addresses = new Addresses(settings.coordinators, folder.coordinators, log)
-  await addresses.load()
-  const machineId = await readFile('/etc/machine-id', 'utf8').catch(() => '')
-  const hello = (): AgentHello => ({
-    schemaVersion: linkSchemaVersion,
-    version: agentVersion,
-    nodeId: nodeIdOf(readIdentity(settings.tls).certificate),
-    name: settings.name,
-    machineId: machineId.trim(),
-    bootId: boot.bootId,
-    inventory: inventory.current,
-    attempts: attempts.heldForHello(),
-    highestRunId: journal.node.highestRunId,
-    generation: journal.node.generation,
+  await upwards.addresses.load()
+  const hello = await makeHello(parts, { journal, attempts, inventory })
+  const link = new Link(settings, {
+    ...parts,
+    ...upwards,
+    attempts,
+    hello,
+    open: (address) =>
+      new Channel({ addresses: [address], tls: readIdentity(settings.tls), clock: parts.clock }),
+    onLeader(channel, message, signal) {
+      inBackground(journal.setGeneration(message.generation))
+      upwards.bytes.use(channel, signal)
+      inBackground(upwards.shipper.run(channel, signal))
+    },
   })
-  const link = new Link(
-    {
-      helloTimeoutMs: settings.helloTimeoutMs,
-      heartbeatIntervalMs: settings.heartbeatIntervalMs,
-      missedHeartbeats: settings.missedHeartbeats,
-    },
-    {
-      ...{ clock, boot, random, log, failpoints, addresses, heartbeats, outbox, sender, attempts, hello },
-      open: (address) => new Channel({ addresses: [address], tls: readIdentity(settings.tls), clock }),
-      onLeader(channel, message, signal) {
-        inBackground(journal.setGeneration(message.generation))
-        bytes.use(channel, signal)
-        inBackground(shipper.run(channel, signal))
-      },
-    },
-  )
   const fence = new Fence({
-    clock,
-    boot,
-    heardAtMs: () => heartbeats.heardAtMs,
+    ...parts,
+    heardAtMs: () => upwards.heartbeats.heardAtMs,
     attempts: () => attempts.all(),
     onWish: inBackground,
   })
@@ -155,15 +95,102 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     fence.stop()
     inventory.stop()
     attempts.leave()
-    await shipper.close()
+    await upwards.shipper.close()
     await journal.close()
     folder.release()
-    if (journalFailure !== undefined) throw journalFailure
+    if (stopping.signal.reason instanceof RpcError) throw stopping.signal.reason
   })
   return { ended, stop: () => stopping.abort() }
 }
 
-function withoutUndefined<T extends object>(value: T): { [Name in keyof T]: Exclude<T[Name], undefined> } {
-  const given = Object.entries(value).filter(([, one]) => one !== undefined)
-  return Object.fromEntries(given) as { [Name in keyof T]: Exclude<T[Name], undefined> }
+/** Should it fail, nothing can be promised any more: the agent ends, with the reason, to be started anew. */
+function openJournal(parts: AgentParts, stopping: AbortController): Promise<Journal> {
+  const { segmentBytes, spareSegments, gapMs } = parts.settings.journal
+  const settings = {
+    ...journalDefaults,
+    ...(segmentBytes === undefined ? {} : { segmentBytes }),
+    ...(spareSegments === undefined ? {} : { spareSegments }),
+    ...(gapMs === undefined ? {} : { gapMs }),
+    folder: parts.folder.journal,
+  }
+  return Journal.open(settings, { ...parts, onFailure: (error) => stopping.abort(error) })
+}
+
+/** Everything that brings something to the leader. */
+interface Upwards {
+  readonly outbox: Outbox
+  readonly sender: Sender
+  readonly shipper: LogShipper
+  readonly bytes: LeaderBytes
+  readonly heartbeats: Heartbeats
+  readonly addresses: Addresses
+}
+
+function makeUpwards({ settings, folder, boot, failpoints, log, clock, random }: AgentParts): Upwards {
+  const outbox = new Outbox()
+  return {
+    outbox,
+    sender: new Sender(outbox, failpoints, log),
+    shipper: new LogShipper({ clock, random, log }),
+    bytes: new LeaderBytes(),
+    heartbeats: new Heartbeats(boot, folder.heard),
+    addresses: new Addresses(settings.coordinators, folder.coordinators, log),
+  }
+}
+
+function makeAttempts(
+  parts: AgentParts,
+  made: {
+    readonly journal: Journal
+    readonly upwards: Upwards
+    readonly inBackground: StepParts['inBackground']
+  },
+): Attempts {
+  const { settings, folder, runtime, log } = parts
+  const { outbox, sender, shipper, bytes } = made.upwards
+  const codeCache = new CodeCache({
+    folder: folder.code,
+    maxBytes: settings.codeCacheBytes,
+    maxCount: settings.codeCacheCount,
+  })
+  const stepParts: StepParts = {
+    ...parts,
+    settings: { ...settings, baseEnvironment: baseEnvironment(runtime.name) },
+    ...{ bytes, codeCache, logs: shipper, inBackground: made.inBackground },
+  }
+  return new Attempts(
+    { attemptsFolder: folder.attempts, maxAttempts: settings.maxAttempts },
+    {
+      ...stepParts,
+      ...{ journal: made.journal, outbox, shipper, cleaner: new Cleaner(log), steps: makeSteps(stepParts) },
+      onReport: () => sender.wake(),
+      onLine: (line) => sender.line(line),
+      onForgotten: (id) => sender.forgotten(id),
+    },
+  )
+}
+
+function makeInventory(parts: AgentParts, onChange: (inventory: Inventory) => void): InventoryWatch {
+  const { dataDir, cpus, memoryBytes, inventoryEveryMs: everyMs } = parts.settings
+  return new InventoryWatch({ dataDir, cpus, memoryBytes, everyMs }, { ...parts, onChange })
+}
+
+async function makeHello(
+  { settings, boot }: AgentParts,
+  made: { readonly journal: Journal; readonly attempts: Attempts; readonly inventory: InventoryWatch },
+): Promise<() => AgentHello> {
+  const machineId = (await readFile('/etc/machine-id', 'utf8').catch(() => '')).trim()
+  const { journal, attempts, inventory } = made
+  return () => ({
+    schemaVersion: linkSchemaVersion,
+    version: agentVersion,
+    nodeId: nodeIdOf(readIdentity(settings.tls).certificate),
+    name: settings.name,
+    machineId,
+    bootId: boot.bootId,
+    inventory: inventory.current,
+    attempts: attempts.heldForHello(),
+    highestRunId: journal.node.highestRunId,
+    generation: journal.node.generation,
+  })
 }

@@ -8,7 +8,8 @@ import { startAgent } from './agent.js'
 import { systemBootClock } from './boot-clock.js'
 import { openDataFolder } from './data-folder.js'
 import { makeRuntime } from './make-runtime.js'
-import { type NodeSettings, readNodeSettings } from './settings.js'
+import { nodeIdOf } from './node-id.js'
+import { type NodeSettings, readIdentity, readNodeSettings } from './settings.js'
 
 /** Exit codes: 0 after a clean end (runs go on), 1 when it could not start or go on, 2 for bad settings. */
 async function main(settings: NodeSettings): Promise<void> {
@@ -19,7 +20,14 @@ async function main(settings: NodeSettings): Promise<void> {
     const agent = await startAgent({
       settings,
       folder,
-      runtime: makeRuntime({ ...settings, attemptsFolder: folder.attempts }, systemClock),
+      runtime: makeRuntime(
+        {
+          ...settings,
+          nodeId: nodeIdOf(readIdentity(settings.tls).certificate),
+          attemptsFolder: folder.attempts,
+        },
+        { clock: systemClock, random: systemRandom },
+      ),
       findGpus: async () => ({ gpus: [], warnings: [] }),
       clock: systemClock,
       boot: systemBootClock(systemClock),

@@ -131,28 +131,34 @@ export class Attempts {
     switch (order.wanted) {
       case 'start':
       case 'keep':
-        return
+        break
       case 'describe':
-        return tell(attempt.assignment)
+        tell(attempt.assignment)
+        break
       case 'stop_and_save':
-        return this.#parts.inBackground(attempt.wish({ kind: 'stop', endedBy: 'stop', reason, graceMs }))
+        this.#parts.inBackground(attempt.wish({ kind: 'stop', endedBy: 'stop', reason, graceMs }))
+        break
       case 'kill':
-        return this.#parts.inBackground(attempt.wish({ kind: 'kill', reason }))
+        this.#parts.inBackground(attempt.wish({ kind: 'kill', reason }))
+        break
       case 'forget':
-        if (attempt.progress === 'over') return this.answered(attempt.id, attempt.lastReport)
+        if (attempt.progress === 'over') this.answered(attempt.id, attempt.lastReport)
         // Whatever it still tells will be refused, and then let go of.
-        this.#parts.inBackground(
-          attempt.wish({ kind: 'kill', reason: reason || 'It is not wanted any more.' }),
-        )
-        return
+        else
+          this.#parts.inBackground(
+            attempt.wish({ kind: 'kill', reason: reason || 'It is not wanted any more.' }),
+          )
+        break
       default:
         unreachable(order.wanted)
     }
   }
 
   #start(assignment: Assignment): void {
-    if (this.#held.size >= this.#settings.maxAttempts)
-      return this.#refuse(assignment, `The node holds ${this.#held.size} runs, as many as it takes.`)
+    if (this.#held.size >= this.#settings.maxAttempts) {
+      this.#refuse(assignment, `The node holds ${this.#held.size} runs, as many as it takes.`)
+      return
+    }
     const { boot } = this.#parts
     const assigned = { assignment, bootId: boot.bootId, atMs: boot.now() }
     const held = this.#hold(new Attempt({ assigned }, this.#attemptParts()))

@@ -180,8 +180,10 @@ class LinkSession {
     if (this.#ended.signal.aborted) return
     const { clock, heartbeats, sender } = this.#parts
     const silentMs = clock.monotonic() - (this.#answeredAtMs ?? 0)
-    if (silentMs > this.#settings.missedHeartbeats * this.#intervalMs)
-      return this.#end('UNAVAILABLE', `The leader has said nothing for ${Math.round(silentMs)} ms.`)
+    if (silentMs > this.#settings.missedHeartbeats * this.#intervalMs) {
+      this.#end('UNAVAILABLE', `The leader has said nothing for ${Math.round(silentMs)} ms.`)
+      return
+    }
     sender.heartbeat(heartbeats.send())
     const timer = clock.timer(this.#intervalMs, () => this.#beat())
     this.#ended.signal.addEventListener('abort', () => timer.cancel(), { once: true })

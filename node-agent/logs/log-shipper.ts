@@ -32,8 +32,6 @@ export interface ShipperParts {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  /** Called once when no byte of an attempt's log is needed here any more. */
-  readonly onSafe: (id: AttemptId) => void
 }
 
 /**
@@ -48,9 +46,15 @@ export class LogShipper {
   #pumping = false
   #looking: Timer | undefined
   #lookedAnywayMs = 0
+  #tellSafe: (id: AttemptId) => void = () => undefined
 
   constructor(parts: ShipperParts) {
     this.#parts = parts
+  }
+
+  /** `listener` is called once for each attempt: no byte of its log is needed here any more. */
+  onSafe(listener: (id: AttemptId) => void): void {
+    this.#tellSafe = listener
   }
 
   /** `fresh`: the leader can't have anything of it. */
@@ -97,7 +101,7 @@ export class LogShipper {
       onWait: (error: unknown) => this.#parts.log.warn('Logs can not be shipped', { error }),
     }
     while (!signal.aborted)
-      await retry(() => this.#stream1(channel, signal), options, this.#parts).catch((error: unknown) => {
+      await retry(() => this.#converse(channel, signal), options, this.#parts).catch((error: unknown) => {
         if (!signal.aborted) throw error
       })
   }
@@ -109,7 +113,7 @@ export class LogShipper {
     this.#sources.clear()
   }
 
-  async #stream1(channel: Channel, signal: AbortSignal): Promise<void> {
+  async #converse(channel: Channel, signal: AbortSignal): Promise<void> {
     const stream = await channel.conversation<LogBatch__Output, LogReplies__Output>(shipLogs, { signal })
     this.#stream = stream
     this.#underway = 0
@@ -151,7 +155,7 @@ export class LogShipper {
     source.over = true
     this.#sources.delete(attemptKey(source.id))
     source.close().catch((error: unknown) => this.#parts.log.warn('A log can not be closed', { error }))
-    this.#parts.onSafe(source.id)
+    this.#tellSafe(source.id)
   }
 
   #wake(source: LogSource): void {
