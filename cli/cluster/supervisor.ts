@@ -82,7 +82,7 @@ export class Supervisor {
       before.fingerprint === plan.fingerprint &&
       others.length === 0
     ) {
-      this.#parts.log.info('took over a running process', { process: plan.name, pid: right.pid })
+      this.#parts.log.info('took over a running process', { process: plan.name, processId: right.pid })
       return right
     }
     await endProcesses(found, this.#parts.clock)
@@ -109,7 +109,7 @@ export class Supervisor {
       invariant(child.pid !== undefined, 'a process that was spawned has an id')
       // One that has ended by now is seen as ended in the next look.
       const identity = identityOf(child.pid) ?? { pid: child.pid, startTime: 'ended' }
-      log.info('started', { process: plan.name, pid: child.pid })
+      log.info('started', { process: plan.name, processId: child.pid })
       this.#change(plan, { pid: child.pid, restarts: this.#progress.get(plan.name)?.restarts ?? 0 })
       return identity
     } catch (error) {

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
-import { messageOf } from '../../common/errors.js'
+import { RpcError } from '../../common/errors.js'
 import { Failure } from '../failure.js'
 import { announceSlow } from '../output/announce-slow.js'
 import type { World } from '../world.js'
@@ -56,7 +56,9 @@ async function lookWhatIsMissing(
     const missing = nodeNames(plan).filter((name) => !connected.has(name))
     return missing.length === 0 ? undefined : `waiting for ${missing.join(', ')}`
   } catch (error) {
-    return `waiting for a coordinator (${messageOf(error)})`
+    // A connection that is refused, or a token that is not written yet: what a start looks like from outside.
+    if (!(error instanceof RpcError) || error.code === 'UNAVAILABLE') return 'waiting for a coordinator'
+    return error.message
   }
 }
 
