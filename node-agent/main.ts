@@ -7,6 +7,7 @@ import { SettingsError } from '../common/settings.js'
 import { startAgent } from './agent.js'
 import { systemBootClock } from './boot-clock.js'
 import { openDataFolder } from './data-folder.js'
+import { GpuFinder } from './gpus/find-gpus.js'
 import { makeRuntime } from './make-runtime.js'
 import { nodeIdOf } from './node-id.js'
 import { type NodeSettings, readIdentity, readNodeSettings } from './settings.js'
@@ -17,6 +18,7 @@ async function main(settings: NodeSettings): Promise<void> {
   try {
     const folder = await openDataFolder(settings.dataDir)
     const { failpoint } = settings
+    const gpus = new GpuFinder(settings, systemClock)
     const agent = await startAgent({
       settings,
       folder,
@@ -28,7 +30,7 @@ async function main(settings: NodeSettings): Promise<void> {
         },
         { clock: systemClock, random: systemRandom },
       ),
-      findGpus: async () => ({ gpus: [], warnings: [] }),
+      findGpus: (signal) => gpus.find(signal),
       clock: systemClock,
       boot: systemBootClock(systemClock),
       random: systemRandom,
