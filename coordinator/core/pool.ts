@@ -90,6 +90,11 @@ export class Pool {
     return this.#held.get(uuid)?.runId
   }
 
+  /** The node that may promise this device. */
+  ownerOf(uuid: string): string | undefined {
+    return this.#owners.get(uuid)
+  }
+
   /** A device is free when neither it, nor what it is a slice of, nor a slice of it is held. */
   isFree(device: Device): boolean {
     return (

@@ -165,6 +165,8 @@ export class RunBook {
       if (after.holdings.includes(holding)) continue
       pool.release(attemptKey({ runId: after.id, attempt: holding.attempt }), holding)
       this.placement.gained(holding.nodeId)
+      // A device may have been moved to another machine meanwhile.
+      for (const uuid of holding.gpuUuids) this.placement.gained(pool.ownerOf(uuid) ?? holding.nodeId)
       if (holding.nodeId !== after.nodeId) this.#byNode.get(holding.nodeId)?.delete(after.id)
     }
     for (const holding of after.holdings) {
