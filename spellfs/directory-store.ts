@@ -158,9 +158,9 @@ export class DirectoryStore implements ObjectStore {
     })
   }
 
-  /** Throws UNAVAILABLE while the store is away, as seen within the last second. */
+  /** Throws UNAVAILABLE while the store is away. */
   async checkPresent(): Promise<void> {
-    await this.#explain(this.#checkMark(false))
+    await this.#explain(this.#checkMark(true))
   }
 
   /** Removes temporary files of programs that ended in the middle of a put. */
@@ -223,6 +223,8 @@ export class DirectoryStore implements ObjectStore {
   /** Makes a folder and whatever is missing above it, durably, and remembers it. */
   async #makeFolder(folder: string): Promise<void> {
     if (this.#madeFolders.has(folder)) return
+    // Nothing may be made where the store only was a moment ago.
+    await this.#checkMark(true)
     const first = await mkdir(folder, { recursive: true })
     if (first !== undefined) {
       for (let path = folder; path.length >= first.length; path = dirname(path))

@@ -1,6 +1,7 @@
 import { close, constants, fdatasync, fstat, mkdir, open } from 'node:fs'
 import { type FileHandle, open as openHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Clock, Timer } from '../../common/clock.js'
 import { RpcError } from '../../common/errors.js'
@@ -43,7 +44,7 @@ const pieceBytes = 64 * 1024
 /** Syncs under way at once: one less than libuv's threads, so that the rest of the program gets to its files. */
 const parallelSyncs = 3
 const runsPerFolder = 1000
-const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants
+const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
 
 /**
  * Logs as files `<run / 1000>/<run>.<attempt>.log`. Chunks that arrive within `groupMs` are written together, one writev
@@ -138,14 +139,20 @@ export class DirectoryLogStore implements LogStore {
     }
   }
 
+  async forget(): Promise<void> {
+    await this.#closeUnused(0)
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#timer?.cancel()
     await Promise.allSettled(this.#opening.values())
-    await this.#flushing
     await this.#flush()
-    for (const log of this.#logs.values()) await closeFile(log.fd)
-    this.#logs.clear()
+    // Whoever was told just now has let go by the next turn.
+    while (this.#logs.size > 0) {
+      await setImmediate()
+      await this.#closeUnused(0)
+    }
   }
 
   /** The log, open and marked as in use. */
@@ -170,17 +177,21 @@ export class DirectoryLogStore implements LogStore {
 
   async #open(id: AttemptId, key: string): Promise<OpenLog> {
     try {
-      await this.#parts.checkPresent()
       const folder = this.#folderOf(id)
       if (!this.#folders.has(folder)) {
+        await this.#parts.checkPresent()
         await makeFolder(folder, { recursive: true })
         await syncFolder(this.#settings.directory)
         this.#folders.add(folder)
       }
-      const fd = await openFile(join(folder, `${key}.log`), O_RDWR | O_CREAT | O_NOFOLLOW, 0o644)
+      const path = join(folder, `${key}.log`)
+      const fresh = await openNew(path)
+      if (fresh !== undefined) return new OpenLog({ key, folder, fd: fresh, length: 0, fresh: true })
+      const fd = await openFile(path, O_RDWR | O_NOFOLLOW)
       const { size } = await fileFacts(fd)
-      if (size > 0) await syncData(fd)
-      return new OpenLog({ key, folder, fd, length: size, fresh: size === 0 })
+      // Whoever wrote it may have ended before it was synced.
+      await syncData(fd)
+      return new OpenLog({ key, folder, fd, length: size, fresh: true })
     } catch (error) {
       this.#opening.delete(key)
       this.#folders.clear()
@@ -213,7 +224,7 @@ export class DirectoryLogStore implements LogStore {
       const fresh = new Map<OpenLog, number>()
       await Promise.all(Array.from({ length: parallelSyncs }, () => this.#flushSome(logs, fresh)))
       await this.#settleFresh(fresh)
-      await this.#closeUnused()
+      await this.#closeUnused(this.#settings.maxOpenFiles)
     }
   }
 
@@ -249,8 +260,8 @@ export class DirectoryLogStore implements LogStore {
     for (const listener of this.#listeners.get(log.key) ?? []) listener(end)
   }
 
-  async #closeUnused(): Promise<void> {
-    let tooMany = this.#logs.size - this.#settings.maxOpenFiles
+  async #closeUnused(keep: number): Promise<void> {
+    let tooMany = this.#logs.size - keep
     if (tooMany <= 0) return
     for (const log of this.#logs.values()) {
       if (tooMany <= 0) return
@@ -280,6 +291,16 @@ export class DirectoryLogStore implements LogStore {
 
   #inWords(error: unknown): unknown {
     return diskTrouble(`The store of logs at ${this.#settings.directory}`, error)
+  }
+}
+
+/** Most logs are new: this saves asking how long they are. undefined: it was there. */
+async function openNew(path: string): Promise<number | undefined> {
+  try {
+    return await openFile(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644)
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return undefined
+    throw error
   }
 }
 

@@ -19,6 +19,11 @@ export interface LogStore {
   tailOffset(id: AttemptId, lines: number, end: number): Promise<number>
   /** Calls back with the new durable length whenever it has grown. Returns the way to end that; safe to call twice. */
   onGrown(id: AttemptId, listener: (length: number) => void): () => void
+  /**
+   * Gives up what it remembers of logs that are not being written. To be called when leadership begins: another leader
+   * may have written to them since.
+   */
+  forget(): Promise<void>
   /** Waits for what is under way and lets go of all files; later writes are refused with UNAVAILABLE. */
   close(): Promise<void>
 }
