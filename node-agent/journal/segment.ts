@@ -60,7 +60,13 @@ export async function readSegment(
 ): Promise<{ readonly segment: Segment; readonly records: ReadRecords }> {
   const handle = await open(file, 'r+')
   const bytes = await handle.readFile()
-  const chain = headerChain(bytes, file)
+  let chain: number
+  try {
+    chain = headerChain(bytes, file)
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
   const records = decodeRecords(bytes, headerBytes, chain)
   const sequence = bytes.readUIntLE(8, 6)
   const segment = { file, handle, sequence, attempts: new Set<string>() }

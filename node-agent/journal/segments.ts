@@ -43,18 +43,14 @@ export class Segments {
     const { folder } = this.#settings
     await mkdir(folder, { recursive: true })
     const found: SegmentContents[] = []
-    for (const name of (await readdir(folder)).sort()) {
-      const file = join(folder, name)
-      this.#nextName = Math.max(this.#nextName, 1 + Number(/\d+/.exec(name)?.[0] ?? 0))
-      if (name.endsWith('.segment')) {
-        const { segment, records } = await readSegment(file)
-        found.push({ segment, entries: records.entries })
-      } else if (name.endsWith('.part') || (await stat(file)).size < this.#settings.segmentBytes)
-        await rm(file)
-      else this.#spares.push(file)
+    try {
+      for (const name of (await readdir(folder)).sort()) await this.#find(name, found)
+      found.sort((left, right) => left.segment.sequence - right.segment.sequence)
+      for (const { segment, entries } of found.slice(0, -1)) mustBeWhole(segment, entries)
+    } catch (error) {
+      await Promise.all(found.map(({ segment }) => segment.handle.close()))
+      throw error
     }
-    found.sort((left, right) => left.segment.sequence - right.segment.sequence)
-    for (const { segment, entries } of found.slice(0, -1)) mustBeWhole(segment, entries)
     for (const { segment } of found.slice(0, -1)) this.#closed.push(segment)
     this.#active = found.at(-1)?.segment
     await this.topUp()
@@ -129,6 +125,16 @@ export class Segments {
     for (const segment of [...this.#closed.splice(0), ...(this.#active ? [this.#active] : [])])
       await segment.handle.close()
     this.#active = undefined
+  }
+
+  async #find(name: string, found: SegmentContents[]): Promise<void> {
+    const file = join(this.#settings.folder, name)
+    this.#nextName = Math.max(this.#nextName, 1 + Number(/\d+/.exec(name)?.[0] ?? 0))
+    if (name.endsWith('.segment')) {
+      const { segment, records } = await readSegment(file)
+      found.push({ segment, entries: records.entries })
+    } else if (name.endsWith('.part') || (await stat(file)).size < this.#settings.segmentBytes) await rm(file)
+    else this.#spares.push(file)
   }
 
   async #makeSpares(): Promise<void> {
