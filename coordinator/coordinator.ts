@@ -9,10 +9,10 @@ import type { Random } from '../common/random.js'
 import { DirectoryStore } from '../spellfs/directory-store.js'
 import { markDirectoryStore } from '../spellfs/store-mark.js'
 import { Endpoints, type TlsFiles } from './endpoints.js'
-import { EtcdSize } from './etcd-size.js'
 import { gaugesOf } from './gauges.js'
 import { DirectoryLogStore, defaultLogStoreSettings } from './logs/directory-log-store.js'
 import { type Member, Members } from './members.js'
+import { meteredLogs, reportFailures } from './metered.js'
 import { Metrics } from './metrics.js'
 import { MetricsServer } from './metrics-server.js'
 import type { ClusterFacts } from './rpc/cluster-handlers.js'
@@ -51,7 +51,6 @@ export class Coordinator {
   readonly #parts: CoordinatorParts
   readonly #etcd: Etcd
   readonly #keys: Keys
-  readonly #size: EtcdSize
   readonly #watch: LeaderWatch
   readonly #store: DirectoryStore
   readonly #logs: DirectoryLogStore
@@ -68,9 +67,11 @@ export class Coordinator {
     const { clock, log } = parts
     this.#settings = settings
     this.#parts = parts
-    this.#etcd = connectEtcd(etcdSettings(settings), clock)
+    this.#metrics = new Metrics(() => gaugesOf(this.#term))
+    this.#etcd = reportFailures(connectEtcd(etcdSettings(settings), clock), () =>
+      this.#metrics.storeFailed('etcd'),
+    )
     this.#keys = makeKeys(settings.etcd.prefix)
-    this.#size = new EtcdSize(this.#etcd, clock, log)
     this.#watch = new LeaderWatch(
       { pollMs: leaderPollMs },
       { etcd: this.#etcd, keys: this.#keys, clock, log },
@@ -80,7 +81,6 @@ export class Coordinator {
       { ...defaultLogStoreSettings, directory: join(settings.storeDir, '.spell/logs') },
       { clock, checkPresent: () => this.#store.checkPresent() },
     )
-    this.#metrics = new Metrics(() => gaugesOf(this.#term, this.#size, clock))
     this.#metricsServer = new MetricsServer({
       registry: this.#metrics.registry,
       trouble: () => (this.#leading().kind === 'nobody' ? 'no leader' : undefined),
@@ -102,7 +102,6 @@ export class Coordinator {
     this.#watch.onRead(() => this.#showHealth())
     this.#watch.start()
     this.#members.start()
-    this.#size.start()
     this.#campaigning = this.#campaign(self)
     const metricsPort =
       metricsListen === undefined ? undefined : await this.#metricsServer.listen(metricsListen)
@@ -116,7 +115,6 @@ export class Coordinator {
     await this.#campaigning
     await this.#endpoints.close(closeGraceMs)
     this.#watch.stop()
-    this.#size.stop()
     await this.#members?.stop()
     await this.#logs.close().catch((error: unknown) => {
       this.#parts.log.warn('Logs could not be closed', { reason: messageOf(error) })
@@ -150,9 +148,10 @@ export class Coordinator {
     signal.addEventListener('abort', end, { once: true })
     try {
       if (leadership.term === 1) await this.#markStore()
+      // Another leader may have written to the store since this one led last.
+      await this.#logs.forget()
       const term = await startTerm(this.#settings, this.#termParts(), leadership)
       this.#term = term
-      this.#size.leading = true
       this.#showHealth()
       this.#parts.log.info('This coordinator is ready to lead', { term: leadership.term })
       await aborted(leadership.signal)
@@ -167,7 +166,6 @@ export class Coordinator {
   #endTerm(leadership: Leadership): void {
     const term = this.#term
     this.#term = undefined
-    this.#size.leading = false
     this.#showHealth()
     const reason: unknown = leadership.signal.reason
     this.#endpoints.abortStreams(reason instanceof Error ? reason : noLeader())
@@ -211,7 +209,7 @@ export class Coordinator {
       notYet,
       tls: readTls(this.#settings.tls),
       store: this.#store,
-      logs: this.#logs,
+      logs: meteredLogs(this.#logs, this.#metrics),
       lines: this.#lines,
       maxObjectBytes: this.#settings.limits.maxObjectBytes,
       leading: () => this.#leading(),
@@ -240,7 +238,6 @@ export class Coordinator {
       ...this.#parts,
       etcd: this.#etcd,
       keys: this.#keys,
-      size: this.#size,
       store: this.#store,
       coordinatorAddresses: () => (this.#members?.all() ?? []).map(({ agentAddress }) => agentAddress),
       takeLines: this.#lines.take.bind(this.#lines),

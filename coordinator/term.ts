@@ -4,12 +4,12 @@ import type { Log } from '../common/log.js'
 import type { Random } from '../common/random.js'
 import type { AttemptLine } from '../proto/model/link.js'
 import type { ObjectStore } from '../spellfs/object-store.js'
-import type { EtcdSize } from './etcd-size.js'
 import type { KeyValue } from './leader/types.js'
 import { Leader } from './leader.js'
 import { HourlyLeases } from './request-leases.js'
 import { type CoordinatorSettings, leaderSettings } from './settings.js'
 import { type CommitFacts, CommitQueue, defaultCommitQueueSettings } from './store/commit-queue.js'
+import { Compaction, defaultCompactionSettings } from './store/compaction.js'
 import type { Etcd } from './store/etcd.js'
 import type { Keys } from './store/keys.js'
 import type { Leadership } from './store/leadership.js'
@@ -23,7 +23,6 @@ export interface TermParts {
   readonly random: Random
   readonly log: Log
   readonly failpoints: Failpoints
-  readonly size: EtcdSize
   readonly store: ObjectStore
   coordinatorAddresses(): readonly string[]
   takeLines(lines: readonly AttemptLine[]): void
@@ -35,6 +34,7 @@ export interface RunningTerm {
   readonly leader: Leader
   readonly leadership: Leadership
   readonly queue: CommitQueue
+  readonly compaction: Compaction
   /** Safe to call twice. */
   stop(): void
 }
@@ -53,6 +53,12 @@ export async function startTerm(
     { ...parts, leadership, observe: (facts) => parts.committed(facts) },
     commitValue,
   )
+  const { quotaBytes } = settings.etcd
+  const compaction = new Compaction(
+    { ...defaultCompactionSettings, quotaBytes },
+    { ...parts, signal: leadership.signal, writtenBytes: () => queue.stats().bytes },
+  )
+  compaction.start()
   const { term, generation } = leadership
   const leader = new Leader(
     { ...leaderSettings(settings), term, generation, version },
@@ -63,7 +69,7 @@ export async function startTerm(
       loaded,
       isLeading: () => leadership.isLeading(),
       stepDown: (reason: string) => leadership.lose(reason),
-      etcdSize: () => ({ bytes: parts.size.bytes, quotaBytes: settings.etcd.quotaBytes }),
+      etcdSize: () => ({ bytes: compaction.usage()?.usedBytes ?? 0, quotaBytes }),
       objects: parts.store,
     },
   )
@@ -79,7 +85,7 @@ export async function startTerm(
     stop()
     throw error
   }
-  return { leader, leadership, queue, stop }
+  return { leader, leadership, queue, compaction, stop }
 }
 
 async function makeFirstAdmin(settings: CoordinatorSettings, leader: Leader): Promise<void> {

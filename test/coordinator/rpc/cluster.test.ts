@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto'
+import anyTest, { type TestFn } from 'ava'
+import { RpcError } from '../../../common/errors.js'
+import type { Channel } from '../../../proto/channel.js'
+import { runSpecToWire } from '../../../proto/convert/run-spec.js'
+import type { ClusterInfo__Output } from '../../../proto/gen/spell/v1/ClusterInfo.js'
+import type { ListRunsResponse__Output } from '../../../proto/gen/spell/v1/ListRunsResponse.js'
+import type { Run__Output } from '../../../proto/gen/spell/v1/Run.js'
+import type { SubmitResponse__Output } from '../../../proto/gen/spell/v1/SubmitResponse.js'
+import type { User__Output } from '../../../proto/gen/spell/v1/User.js'
+import { type Method, method } from '../../../proto/wire.js'
+import { type ClusterFixture, startCluster } from '../../fixtures/coordinator.js'
+import { plainSpec } from '../../fixtures/full-spec.js'
+
+const test = anyTest as TestFn<{ cluster: ClusterFixture }>
+
+const submit: Method<unknown, SubmitResponse__Output> = method('Runs', 'Submit')
+const get: Method<unknown, Run__Output> = method('Runs', 'Get')
+const list: Method<unknown, ListRunsResponse__Output> = method('Runs', 'List')
+const whoAmI: Method<unknown, User__Output> = method('Account', 'WhoAmI')
+const getCluster: Method<unknown, ClusterInfo__Output> = method('Cluster', 'Get')
+
+test.before(async (t) => {
+  const cluster = await startCluster({ coordinators: 2 })
+  t.context = { cluster }
+  await untilLed(cluster.users())
+})
+test.after.always(async (t) => {
+  await t.context.cluster?.stop()
+})
+
+/** A leader is there when a call is answered. */
+async function untilLed(channel: Channel): Promise<void> {
+  for (;;) {
+    const error = await channel.call(whoAmI, {}).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    )
+    if (error === undefined) return
+    if (!(error instanceof RpcError) || error.code !== 'UNAVAILABLE') throw error
+  }
+}
+
+const request = () => ({ requestId: randomUUID(), spec: runSpecToWire(plainSpec) })
+
+test.serial('a run is accepted on every coordinator, and found again', async (t) => {
+  const { cluster } = t.context
+  for (const { userAddress } of cluster.coordinators) {
+    const channel = cluster.users({ addresses: [userAddress] })
+    const { runId } = await channel.call(submit, request())
+    const run = await channel.call(get, { runId })
+    t.is(run.creator, 'ada')
+    t.is(run.spec?.command, 'echo hi')
+  }
+})
+
+test.serial('the same request is answered with the same run', async (t) => {
+  const channel = t.context.cluster.users()
+  const once = request()
+  const first = await channel.call(submit, once)
+  const again = await channel.call(submit, once)
+  t.is(again.runId, first.runId)
+  t.true(again.repeatedRequest)
+  const other = { ...once, spec: { ...once.spec, command: 'something else' } }
+  const error = await t.throwsAsync(channel.call(submit, other), { instanceOf: RpcError })
+  t.is(error?.code, 'ALREADY_EXISTS')
+})
+
+test.serial('the cluster says who leads', async (t) => {
+  const { cluster } = t.context
+  const info = await cluster.users().call(getCluster, {})
+  t.is(info.name, 'test')
+  t.is(info.coordinators.filter(({ leader }) => leader).length, 1)
+})
+
+test.serial('runs are listed newest first, page by page', async (t) => {
+  const channel = t.context.cluster.users()
+  for (let count = 0; count < 5; count += 1) await channel.call(submit, request())
+  const ids: number[] = []
+  let pageToken = ''
+  do {
+    const page = await channel.call(list, { pageSize: 2, pageToken })
+    t.true(page.runs.length <= 2)
+    ids.push(...page.runs.map(({ id }) => id))
+    pageToken = page.nextPageToken
+  } while (pageToken !== '')
+  t.deepEqual(
+    ids,
+    [...ids].sort((a, b) => b - a),
+  )
+  t.is(new Set(ids).size, Math.max(...ids))
+})
