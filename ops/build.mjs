@@ -1,21 +1,26 @@
-// `npm run build [-- --out DIR]`: proto/gen, then everything compiled to DIR (dist), then the command line as one file,
+// `npm run build [-- --with-tests] [-- --out DIR]`: proto/gen, then everything compiled to DIR (dist), then the command line as one file,
 // DIR/bundle/spell.cjs. Needs no compiler but the ones in node_modules and no network. DIR is replaced as a whole when all
 // of it is there, so that a cluster which runs from it finds the old programs or the new ones.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { bundleCommandLine } from './bundle.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const out = resolve(root, outOption(process.argv.slice(2)))
+const { values: options } = parseArgs({
+  options: { out: { type: 'string', default: 'dist' }, 'with-tests': { type: 'boolean', default: false } },
+})
+const out = resolve(root, options.out)
+const project = options['with-tests'] ? 'tsconfig.json' : 'tsconfig.programs.json'
 const next = `${out}.next`
 const before = `${out}.before`
 
 try {
   run('generating proto/gen', ['ops/generate.mjs'])
   rmSync(next, { recursive: true, force: true })
-  run('compiling', ['node_modules/typescript/bin/tsc', '-p', '.', '--outDir', next])
+  run('compiling', ['node_modules/typescript/bin/tsc', '-p', project, '--outDir', next])
   await bundleCommandLine({ entry: join(next, 'cli/main.js'), folder: join(next, 'bundle') })
   chmodSync(join(next, 'bundle/spell.cjs'), 0o755)
   replace()
@@ -35,10 +40,4 @@ function replace() {
   if (existsSync(out)) renameSync(out, before)
   renameSync(next, out)
   rmSync(before, { recursive: true, force: true })
-}
-
-function outOption(args) {
-  if (args.length === 0) return 'dist'
-  if (args.length === 2 && args[0] === '--out') return args[1]
-  throw new Error('usage: node ops/build.mjs [--out DIR]')
 }

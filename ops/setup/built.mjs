@@ -21,16 +21,19 @@ const sources = [
   'ops/bundle.mjs',
 ]
 
-/** Installs npm packages and builds, each only if it hasn't been done since something changed; `always` builds anyway. */
-export async function seeToBuild(when = 'if-changed') {
+/** Installs npm packages and builds, each only if it hasn't been done since something changed. Tests are always built anew. */
+export async function seeToBuild(what = 'programs') {
   const installed = timeOf(join(root, 'node_modules/.package-lock.json'))
   if (installed === undefined || installed < (timeOf(join(root, 'package-lock.json')) ?? 0)) {
     say('\nInstalling npm packages…')
     await orStop('npm ci', npm(), ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
   }
-  if (when === 'always' || (timeOf(program) ?? 0) < newest(sources)) {
+  if (what === 'with-tests' || (timeOf(program) ?? 0) < newest(sources)) {
     say('\nBuilding…')
-    await orStop('npm run build', process.execPath, [join(root, 'ops/build.mjs')])
+    await orStop('npm run build', process.execPath, [
+      join(root, 'ops/build.mjs'),
+      ...(what === 'with-tests' ? ['--with-tests'] : []),
+    ])
   }
 }
 

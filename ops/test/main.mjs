@@ -28,7 +28,7 @@ const needs = [etcd, etcdClient, docker, git, debootstrap, busybox, python, open
 
 runMain(async () => {
   await seeToPackages()
-  await seeToBuild('always')
+  await seeToBuild('with-tests')
   const lint = await run(
     process.execPath,
     [join(root, 'node_modules/@biomejs/biome/bin/biome'), 'check', '.'],
