@@ -209,22 +209,25 @@ export class DirectoryLogStore implements LogStore {
   /** Writes group after group until nothing waits. Never rejects: whoever waits for a log is told. */
   #flush(): Promise<void> {
     this.#timer = undefined
-    this.#flushing ??= this.#flushGroups().finally(() => {
-      this.#flushing = undefined
-    })
-    return this.#flushing
+    if (!this.#flushing && this.#dirty.size > 0) this.#flushing = this.#flushGroups()
+    return this.#flushing ?? Promise.resolve()
   }
 
   async #flushGroups(): Promise<void> {
-    while (this.#dirty.size > 0) {
-      const group = this.#dirty
-      this.#dirty = new Set()
-      this.#waitingBytes = 0
-      const logs = group.values()
-      const fresh = new Map<OpenLog, number>()
-      await Promise.all(Array.from({ length: parallelSyncs }, () => this.#flushSome(logs, fresh)))
-      await this.#settleFresh(fresh)
-      await this.#closeUnused(this.#settings.maxOpenFiles)
+    try {
+      while (this.#dirty.size > 0) {
+        const group = this.#dirty
+        this.#dirty = new Set()
+        this.#waitingBytes = 0
+        const logs = group.values()
+        const fresh = new Map<OpenLog, number>()
+        await Promise.all(Array.from({ length: parallelSyncs }, () => this.#flushSome(logs, fresh)))
+        await this.#settleFresh(fresh)
+        await this.#closeUnused(this.#settings.maxOpenFiles)
+      }
+    } finally {
+      // Within the turn of the last look: what comes afterwards starts a flush of its own.
+      this.#flushing = undefined
     }
   }
 
