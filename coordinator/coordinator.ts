@@ -150,6 +150,9 @@ export class Coordinator {
       if (leadership.term === 1) await this.#markStore()
       // Another leader may have written to the store since this one led last.
       await this.#logs.forget()
+      this.#store.removeLeftovers().catch((error: unknown) => {
+        this.#parts.log.debug('The store was not tidied up', { reason: messageOf(error) })
+      })
       const term = await startTerm(this.#settings, this.#termParts(), leadership)
       this.#term = term
       this.#showHealth()

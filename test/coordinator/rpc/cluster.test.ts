@@ -1,23 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import anyTest, { type TestFn } from 'ava'
 import { RpcError } from '../../../common/errors.js'
-import type { Channel } from '../../../proto/channel.js'
 import { runSpecToWire } from '../../../proto/convert/run-spec.js'
 import type { ClusterInfo__Output } from '../../../proto/gen/spell/v1/ClusterInfo.js'
 import type { ListRunsResponse__Output } from '../../../proto/gen/spell/v1/ListRunsResponse.js'
 import type { Run__Output } from '../../../proto/gen/spell/v1/Run.js'
 import type { SubmitResponse__Output } from '../../../proto/gen/spell/v1/SubmitResponse.js'
-import type { User__Output } from '../../../proto/gen/spell/v1/User.js'
 import { type Method, method } from '../../../proto/wire.js'
 import { type ClusterFixture, startCluster } from '../../fixtures/coordinator.js'
 import { plainSpec } from '../../fixtures/full-spec.js'
+import { untilLed } from './until-led.js'
 
 const test = anyTest as TestFn<{ cluster: ClusterFixture }>
 
 const submit: Method<unknown, SubmitResponse__Output> = method('Runs', 'Submit')
 const get: Method<unknown, Run__Output> = method('Runs', 'Get')
 const list: Method<unknown, ListRunsResponse__Output> = method('Runs', 'List')
-const whoAmI: Method<unknown, User__Output> = method('Account', 'WhoAmI')
 const getCluster: Method<unknown, ClusterInfo__Output> = method('Cluster', 'Get')
 
 test.before(async (t) => {
@@ -28,18 +26,6 @@ test.before(async (t) => {
 test.after.always(async (t) => {
   await t.context.cluster?.stop()
 })
-
-/** A leader is there when a call is answered. */
-async function untilLed(channel: Channel): Promise<void> {
-  for (;;) {
-    const error = await channel.call(whoAmI, {}).then(
-      () => undefined,
-      (reason: unknown) => reason,
-    )
-    if (error === undefined) return
-    if (!(error instanceof RpcError) || error.code !== 'UNAVAILABLE') throw error
-  }
-}
 
 const request = () => ({ requestId: randomUUID(), spec: runSpecToWire(plainSpec) })
 
