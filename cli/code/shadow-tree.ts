@@ -1,4 +1,4 @@
-import { copyFile, mkdir } from 'node:fs/promises'
+import { copyFile, mkdir, stat, utimes } from 'node:fs/promises'
 import { delimiter, join, resolve } from 'node:path'
 import { systemCode } from '../../spellfs/disk-errors.js'
 import { type GitParts, gitOutput } from './git.js'
@@ -44,7 +44,11 @@ export async function shadowTree(
 
 async function copyIndex(from: string, to: string): Promise<void> {
   try {
+    const { mtimeMs } = await stat(from)
     await copyFile(from, to)
+    // Git takes a file for unchanged when it is older than the index: the copy may not be younger than the original.
+    const second = Math.floor(mtimeMs / 1000)
+    await utimes(to, second, second)
   } catch (error) {
     // No index is an empty one.
     if (systemCode(error) !== 'ENOENT') throw error
