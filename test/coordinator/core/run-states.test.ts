@@ -2,8 +2,8 @@ import test from 'ava'
 import { nextState, type RunEventName, runTable } from '../../../coordinator/core/run-states.js'
 import { isFinal, type RunState, runStates } from '../../../proto/model/run-state.js'
 
-const walk = test.macro<[start: RunState, events: readonly RunEventName[], states: readonly RunState[]]>({
-  exec(t, start, events, states) {
+const walk = test.macro<[start: RunState, events: readonly RunEventName[], states: readonly RunState[]]>(
+  (t, start, events, states) => {
     let state = start
     const seen = events.map((event) => {
       state = nextState(state, event) ?? state
@@ -11,7 +11,7 @@ const walk = test.macro<[start: RunState, events: readonly RunEventName[], state
     })
     t.deepEqual(seen, states)
   },
-})
+)
 
 test(
   'a run with mounts goes through every state',
