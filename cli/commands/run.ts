@@ -6,7 +6,7 @@ import { Failure } from '../failure.js'
 import { watchRun } from '../follow/watch-run.js'
 import { type Style, styleOf, withEmoji } from '../output/style.js'
 import { codeFromHere } from '../run/code.js'
-import { type RunOptions, runCommand } from '../run/options.js'
+import { type RunOptions, runCommand, runOptions } from '../run/options.js'
 import { type Scan, scan, takenNote } from '../run/scan.js'
 import { gitCode, specFrom } from '../run/spec.js'
 import { submit } from '../run/submit.js'
@@ -19,11 +19,7 @@ export function build(world: World, args: readonly string[]): Command {
   const remark = takenNote(scanned)
   if (remark !== undefined) note(world, remark)
   return command.action(async (words: readonly string[]) => {
-    const given = command.opts<
-      RunOptions & { readonly dockerImage?: string; readonly docker_image?: string }
-    >()
-    const image = given.from ?? given.dockerImage ?? given.docker_image
-    const options = image === undefined ? given : { ...given, from: image }
+    const options = runOptions(command)
     try {
       await run(world, words.join(' '), options)
     } catch (error) {

@@ -56,6 +56,18 @@ export function runCommand(world: World): Command {
   return command.addHelpText('after', examples)
 }
 
+/** What was given, with the three spellings of `--from` as one. */
+export function runOptions(command: Command): RunOptions {
+  const { dockerImage, docker_image: dockerImageToo, ...given } = command.opts<RunOptions & Spellings>()
+  const image = given.from ?? dockerImage ?? dockerImageToo
+  return image === undefined ? given : { ...given, from: image }
+}
+
+interface Spellings {
+  readonly dockerImage?: string
+  readonly docker_image?: string
+}
+
 function whereOptions(command: Command): void {
   command
     .option('-t, --machine-type <name>', 'type of machine', 'CPU')
