@@ -10,17 +10,33 @@ export interface SlowNotice {
   end(): void
 }
 
-/** After a while one line on stderr says what is being waited for, and why; nothing when it was quick. */
+/**
+ * After a while one line on stderr says what is being waited for, and why; nothing when it was quick. On a terminal the
+ * line goes when the wait is over.
+ */
 export function announceSlow(world: World, what: string): SlowNotice {
+  const moving = world.stderr.isTTY && world.settings.cursor
+  const dots = world.settings.utf8 ? '…' : '...'
   let reason = ''
-  const timer = world.clock.timer(silenceMs, () => {
-    const dots = world.settings.utf8 ? '…' : '...'
-    world.stderr.write(`${reason === '' ? what : `${reason}; trying again`}${dots}\n`)
-  })
+  let shown = false
+  const show = () => {
+    const sentence = `${reason === '' ? what : `${reason}; trying again`}${dots}`
+    world.stderr.write(
+      moving ? `\r\u001b[K${sentence.slice(0, (world.stderr.columns || 80) - 1)}` : `${sentence}\n`,
+    )
+    shown = true
+  }
+  const timer = world.clock.timer(silenceMs, show)
   return {
     why(text) {
+      const news = text !== reason
       reason = text
+      if (shown && news) show()
     },
-    end: () => timer.cancel(),
+    end() {
+      timer.cancel()
+      if (shown && moving) world.stderr.write('\r\u001b[K')
+      shown = false
+    },
   }
 }

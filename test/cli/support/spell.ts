@@ -80,7 +80,7 @@ export async function desk(coordinator?: FakeCoordinator): Promise<Desk> {
       const command = [process.execPath, program, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`)
       return launch(
         'script',
-        ['-qefc', `stty cols 100 rows 30; ${command.join(' ')}`, '/dev/null'],
+        ['-qefc', `stty cols 100 rows 30; exec ${command.join(' ')}`, '/dev/null'],
         env,
         { cwd, ...options },
         'open',
