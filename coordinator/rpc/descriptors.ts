@@ -9,7 +9,13 @@ const files = ['spell/v1/api.proto', 'grpc/health/v1/health.proto']
 
 /** The .proto files as reflection shows them. Read from the package this program was installed with. */
 export function loadDescriptors(): PackageDefinition {
-  return loadSync(files, { includeDirs: [protoFolder()], longs: Number, enums: String, defaults: true })
+  return loadSync(files, {
+    keepCase: true,
+    includeDirs: [protoFolder()],
+    longs: Number,
+    enums: String,
+    defaults: true,
+  })
 }
 
 /** `proto` of the package: beside the compiled files or above them. */

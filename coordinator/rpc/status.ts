@@ -20,9 +20,11 @@ export function statusFrom(error: unknown, log: Log): StatusObject {
   )
 }
 
+const names = new Map<number, string>(Object.entries(status).map(([name, code]) => [code, name]))
+
 /** The name of a status, for logs and metrics. */
 export function statusName(code: number): string {
-  return Object.entries(status).find(([, value]) => value === code)?.[0] ?? `code_${code}`
+  return names.get(code) ?? `code_${code}`
 }
 
 function known(error: RpcError): StatusObject {

@@ -5,6 +5,7 @@ import type { Handlers, LiveCall } from './call.js'
 import { LeaderClients, wasForwarded } from './forward.js'
 import { Health } from './health.js'
 import { type Leading, noLeader } from './leading.js'
+import { repairDescriptors } from './repair-descriptors.js'
 import { type Admission, Endpoint, type EndpointParts } from './server.js'
 import { UserCall } from './user-call.js'
 
@@ -33,7 +34,7 @@ export class UserEndpoint {
     const services = [...new Set(methods.map((method) => `spell.v1.${method.service}`))]
     this.health = new Health(services)
     this.health.addTo(this.endpoint.server, parts.descriptors)
-    new ReflectionService(parts.descriptors).addToServer(this.endpoint.server)
+    new ReflectionService(repairDescriptors(parts.descriptors)).addToServer(this.endpoint.server)
   }
 
   async close(graceMs: number): Promise<void> {
