@@ -106,7 +106,7 @@ export class LinkSession implements AgentSession, NodeLink {
     this.#checkOpen()
     const record = this.#term.memory.nodes.get(this.nodeId)
     if (!record) return
-    this.#term.writes.post(this.#nodePuts({ ...record, inventory }))
+    this.#term.writes.post(this.#nodePuts({ ...record, inventory: bounded(inventory) }))
     this.#term.wake()
   }
 
@@ -222,6 +222,17 @@ function notLeading(): RpcError {
   return new RpcError('UNAVAILABLE', 'This coordinator does not lead any more.')
 }
 
+/** What of a node's own words is kept: its record must fit beside others in a transaction. */
+const kept = { gpus: 256, warnings: 50, warningCharacters: 500 }
+
 function recordOf({ nodeId, name, version, machineId, bootId, inventory }: AgentHello): NodeRecord {
-  return { id: nodeId, name, version, machineId, bootId, inventory }
+  return { id: nodeId, name, version, machineId, bootId, inventory: bounded(inventory) }
+}
+
+function bounded(inventory: Inventory): Inventory {
+  return {
+    ...inventory,
+    gpus: inventory.gpus.slice(0, kept.gpus),
+    warnings: inventory.warnings.slice(0, kept.warnings).map((line) => line.slice(0, kept.warningCharacters)),
+  }
 }

@@ -24,7 +24,7 @@ export interface PoolNode {
   freeMilliCpus: number
   freeMemoryBytes: number
   devices: readonly Device[]
-  /** Empty: may get runs. Else why not, such as that it has not said hello in this term. */
+  /** Empty: may get runs. Else why not, as a sentence without its subject: `is not connected`. */
   absent: string
   /** What attempts hold here, by attempt key. */
   readonly holdings: Map<string, PoolHolding>
@@ -188,7 +188,7 @@ function emptyNode(id: string): PoolNode {
     freeMilliCpus: 0,
     freeMemoryBytes: 0,
     devices: [],
-    absent: 'it has not said hello to this coordinator yet',
+    absent: 'has not said hello to this coordinator yet',
     holdings: new Map(),
   }
 }

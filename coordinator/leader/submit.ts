@@ -9,7 +9,7 @@ import type { Term } from './term.js'
 import type { Put, Submission, Submitted } from './types.js'
 
 /** A run's spec beyond this is refused: it must fit one transaction with its neighbours. */
-const maxSpecBytes = 768 * 1024
+const maxSpecBytes = 640 * 1024
 
 /**
  * Answers once etcd has the run. All checks come first, then memory and the commit queue change in one go, so that nothing
@@ -34,10 +34,11 @@ export async function submitRun(term: Term, submission: Submission): Promise<Sub
     spec,
   }
   const specPut = writes.originPut(origin)
-  if (specPut.value.length > maxSpecBytes) {
+  const specBytes = Buffer.byteLength(specPut.value)
+  if (specBytes > maxSpecBytes) {
     throw new RpcError(
       'INVALID_ARGUMENT',
-      `The request takes ${specPut.value.length} bytes; ${maxSpecBytes} is the most.`,
+      `The request takes ${specBytes} bytes; ${maxSpecBytes} is the most.`,
     )
   }
   memory.counter = origin.id

@@ -6,8 +6,8 @@ import type { RunBook, RunEntry } from './run-book.js'
 import type { CommitQueue, Put } from './types.js'
 import type { Watchers } from './watchers.js'
 
-/** Runs in one unit: far below what one transaction takes. */
-const runsInUnit = 50
+/** Of changed runs in one unit: with what else a unit may hold it stays below what one transaction takes. */
+const unitLimits = { runs: 50, characters: 64 * 1024 }
 
 /** Turns what was changed in memory into units of the commit queue, and tells watchers once those are committed. */
 export class Writes {
@@ -40,16 +40,9 @@ export class Writes {
   commit(puts: readonly Put[] = [], deletes: readonly string[] = []): Promise<void> {
     const changed = [...this.#runs.takeChanged()]
     if (changed.length === 0 && puts.length === 0 && deletes.length === 0) return this.#queue.flushed()
-    let committed = this.#add(
-      [...puts, ...changed.slice(0, runsInUnit).map((entry) => this.#put(entry))],
-      deletes,
-    )
-    for (let start = runsInUnit; start < changed.length; start += runsInUnit) {
-      committed = this.#add(
-        changed.slice(start, start + runsInUnit).map((entry) => this.#put(entry)),
-        [],
-      )
-    }
+    const units = split(changed.map((entry) => this.#put(entry)))
+    let committed = this.#add([...puts, ...(units[0] ?? [])], deletes)
+    for (const unit of units.slice(1)) committed = this.#add(unit, [])
     if (this.#watchers.any) this.#tellWhen(committed, changed)
     return committed
   }
@@ -99,4 +92,19 @@ export class Writes {
       () => {},
     )
   }
+}
+
+function split(puts: readonly Put[]): readonly (readonly Put[])[] {
+  const units: Put[][] = []
+  let characters = 0
+  for (const put of puts) {
+    const unit = units.at(-1)
+    characters += put.value.length
+    if (unit && unit.length < unitLimits.runs && characters < unitLimits.characters) unit.push(put)
+    else {
+      units.push([put])
+      characters = put.value.length
+    }
+  }
+  return units
 }

@@ -10,7 +10,7 @@ import type {
   ReportAnswer,
   ToAgent,
 } from '../../../proto/model/link.js'
-import { ended, inventory, saved, settle } from './harness.js'
+import { ended, inventory, saved, settle, submit, World } from './harness.js'
 
 /** A node's agent as the leader sees it: keeps its attempts and unanswered reports over any number of links. */
 export class Agent {
@@ -157,4 +157,15 @@ export class Agent {
       }
     }
   }
+}
+
+/** A leader with one node and, unless told otherwise, one run on it. */
+export async function oneNode(options: { runs?: number; offered?: Parameters<typeof inventory>[0] } = {}) {
+  const world = new World()
+  const leader = world.lead()
+  const agent = new Agent('n1', inventory(options.offered))
+  await agent.connect(leader)
+  for (let run = 0; run < (options.runs ?? 1); run += 1) await submit(leader)
+  await settle()
+  return { world, leader, agent }
 }

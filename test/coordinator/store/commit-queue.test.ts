@@ -98,6 +98,28 @@ test('an answer that is lost after the commit is found out: nothing twice, no nu
   t.true(entries.every(({ createRevision, modRevision }) => createRevision === modRevision))
 })
 
+test('a transaction that arrives a second time, later, changes nothing', async (t) => {
+  const server = await startEtcd()
+  t.teardown(server.stop)
+  const etcd = server.connect()
+  const repeating: Etcd = {
+    ...etcd,
+    async transact(transaction, callOptions) {
+      const answer = await etcd.transact(transaction, callOptions)
+      if (transaction.puts) await etcd.transact(transaction, callOptions)
+      return answer
+    },
+  }
+  const candidate = makeCandidate(repeating, { leaseTtlSeconds: 10 })
+  t.teardown(candidate.stop)
+  const { queue, leadership } = await candidate.lead()
+  for (let count = 0; count < 3; count += 1) await queue.add(put(`twice/${count}`))
+  t.is(await commitNumber(etcd), 3)
+  const { entries } = await etcd.range({ prefix: 'twice/', limit: 10 })
+  t.true(entries.every(({ createRevision, modRevision }) => createRevision === modRevision))
+  await leadership.resign()
+})
+
 test('a request that never arrived is sent again', async (t) => {
   const { queue, proxy, direct } = await leader(t)
   proxy.refuse()
