@@ -7,6 +7,7 @@ import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
 import { attemptsIn, controlFolderOf } from './control-folder.js'
 import { asksFor, evaluate, type Script } from './dummy-script.js'
 import type { Prepared, Runtime, RuntimeFacts, Task, TaskEnd, TaskState } from './runtime.js'
+import { requireWorkingFolder } from './working-folder.js'
 
 /** Longest sleep between two looks at the clock. */
 const longestSleepMs = 3_600_000
@@ -62,7 +63,9 @@ export class DummyRuntime implements Runtime {
     if (this.#find(task.id)) return
     if (asksFor(task.command, 'fail-to-start'))
       throw new RpcError('FAILED_PRECONDITION', 'The command does not start, as it asked.')
+    requireWorkingFolder(task)
     const { command, spellFolder, outputFile, outputLimitBytes } = task
+    appendFileSync(outputFile, '')
     const startedAtMs = this.#clock.now()
     const kept: Kept = { v: 1, command, startedAtMs, spellFolder, outputFile, outputLimitBytes }
     writeFileSync(join(task.controlFolder, 'dummy.json'), JSON.stringify(kept))

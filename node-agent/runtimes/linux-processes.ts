@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** A line of `/proc/<pid>/stat` (proc(5)). */
 export interface LinuxProcess {
@@ -47,6 +47,11 @@ export function hasVariable(pid: number, assignment: string): boolean {
   return environment.startsWith(`${assignment}\0`) || environment.includes(`\0${assignment}\0`)
 }
 
+/** What a file descriptor of a process is: a path, or `pipe:[inode]`; undefined where it has none or that may not be read. */
+export function openFileOf(pid: number, fd: number): string | undefined {
+  return quietly(() => readlinkSync(`/proc/${pid}/fd/${fd}`))
+}
+
 export function commandLineOf(pid: number): string {
   return readProc(`/proc/${pid}/cmdline`) ?? ''
 }
@@ -67,11 +72,16 @@ export function signalProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void 
 }
 
 function readProc(path: string): string | undefined {
+  return quietly(() => readFileSync(path, 'utf8'))
+}
+
+/** Processes end while they are looked at, and others' may not be looked at. */
+function quietly<Result>(read: () => Result): Result | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    return read()
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return undefined
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(code)) return undefined
     throw error
   }
 }

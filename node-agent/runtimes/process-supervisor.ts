@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { commandLineOf, hasVariable, isAlive, type LinuxProcess, processesSince } from './linux-processes.js'
+import {
+  commandLineOf,
+  hasVariable,
+  isAlive,
+  type LinuxProcess,
+  openFileOf,
+  processesSince,
+} from './linux-processes.js'
 
 /**
  * What stands over a command in the process runtime: one shell per task, leader of a session of its own, which outlives
@@ -19,6 +26,8 @@ import { commandLineOf, hasVariable, isAlive, type LinuxProcess, processesSince 
  *     exit         the command's exit status
  *     done         the output is complete, the supervisor ends
  *
+ * The command's shell replaces a subshell, since a shell says "Killed" where its own output goes: nowhere.
+ *
  * Arguments: control folder, output file, limit in blocks of 512 bytes, shell, command, path of cat. The closing of its
  * first stdout tells the agent that `supervisor` is written.
  */
@@ -32,7 +41,7 @@ trap '' TERM INT HUP
 exec >/dev/null 2>&1
 {
   trap : TERM INT HUP
-  "$4" -c "$5" 2>&1
+  (exec "$4" -c "$5" 2>&1)
   echo $? >"$1/exit"
 } | {
   read -r spell_pid spell_stat </proc/self/stat
@@ -55,10 +64,19 @@ export interface SupervisorNotes {
   readonly done: boolean
   /** A stop was asked for: what the command leaves behind has the stop's grace, not the short one. */
   readonly terminating: boolean
+  /** SIGTERM was sent. */
+  readonly terminated: boolean
 }
 
-export const terminatingFile = 'terminating'
-export const noteFiles: readonly string[] = ['supervisor', 'collector', 'exit', 'done', terminatingFile]
+/** What the agent notes: before it sends SIGTERM, and after. */
+export const agentNotes = { terminating: 'terminating', terminated: 'terminated' } as const
+export const noteFiles: readonly string[] = [
+  'supervisor',
+  'collector',
+  'exit',
+  'done',
+  ...Object.values(agentNotes),
+]
 
 export function readNotes(controlFolder: string, boot: string): SupervisorNotes | undefined {
   const line = readLine(controlFolder, 'supervisor')
@@ -71,7 +89,8 @@ export function readNotes(controlFolder: string, boot: string): SupervisorNotes 
     current: match.boot === boot,
     exitCode: exit === undefined ? undefined : Number(exit),
     done: readLine(controlFolder, 'done') !== undefined,
-    terminating: readLine(controlFolder, terminatingFile) !== undefined,
+    terminating: readLine(controlFolder, agentNotes.terminating) !== undefined,
+    terminated: readLine(controlFolder, agentNotes.terminated) !== undefined,
   }
 }
 
@@ -86,8 +105,9 @@ export function taskMark(controlFolder: string): { readonly name: string; readon
 }
 
 /**
- * The task's own processes, parents first: those of the session, whatever has the mark, and the descendants of both;
- * without the supervisor's, which end by themselves.
+ * The task's own processes, parents first: those of the session, whatever has the mark or prints to the task's output, and
+ * the descendants of these; without the supervisor's, which end by themselves. What leaves the session, its environment and
+ * its output at once, and whose parents have ended, is not found.
  */
 export function membersOf(controlFolder: string, notes: SupervisorNotes): readonly LinuxProcess[] {
   if (!notes.current) return []
@@ -97,13 +117,15 @@ export function membersOf(controlFolder: string, notes: SupervisorNotes): readon
     found.pid === notes.pid || found.parent === notes.pid || found.parent === collector
   const mark = taskMark(controlFolder)
   const assignment = `${mark.name}=${mark.value}`
+  const pipe = openFileOf(collector, 0)
   const family = new Set<number>()
   for (const found of candidates)
     if (
       found.session === notes.pid ||
       found.pid === notes.pid ||
       family.has(found.parent) ||
-      hasVariable(found.pid, assignment)
+      hasVariable(found.pid, assignment) ||
+      (pipe !== undefined && [1, 2].some((fd) => openFileOf(found.pid, fd) === pipe))
     )
       family.add(found.pid)
   return candidates.filter((found) => family.has(found.pid) && !supervising(found))

@@ -10,6 +10,7 @@ import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
 import { attemptsIn, controlFolderOf } from './control-folder.js'
 import { bootId, type LinuxProcess, signalProcess } from './linux-processes.js'
 import {
+  agentNotes,
   hasBegun,
   isSupervised,
   membersOf,
@@ -19,7 +20,6 @@ import {
   type SupervisorNotes,
   supervisorScript,
   taskMark,
-  terminatingFile,
 } from './process-supervisor.js'
 import type { Prepared, Runtime, RuntimeFacts, Task, TaskEnd, TaskState } from './runtime.js'
 import { visibleGpus } from './visible-gpus.js'
@@ -110,12 +110,14 @@ export class ProcessRuntime implements Runtime {
   /** The command's process group hears it in one system call, which no fork escapes; the others one by one. */
   async terminate(id: AttemptId): Promise<void> {
     const notes = this.#notes(id)
-    if (!notes?.current) return
-    await writeFile(join(controlFolderOf(this.#attemptsFolder, id), terminatingFile), '\n')
+    if (!notes?.current || notes.terminated) return
+    const folder = controlFolderOf(this.#attemptsFolder, id)
+    await writeFile(join(folder, agentNotes.terminating), '\n')
     const members = await this.#begun(id, notes)
     if (isSupervised(notes)) signalProcess(-notes.pid, 'SIGTERM')
     for (const member of members)
       if (member.group !== notes.pid || !isSupervised(notes)) signalProcess(member.pid, 'SIGTERM')
+    await writeFile(join(folder, agentNotes.terminated), '\n')
   }
 
   async kill(id: AttemptId): Promise<void> {
@@ -127,6 +129,7 @@ export class ProcessRuntime implements Runtime {
       await this.#clock.sleep(stepMs)
       members = this.#members(id, notes)
     }
+    if (!(await this.#supervisorEnds(notes)) && this.#notes(id)?.exitCode !== undefined) endSupervisor(notes)
   }
 
   async remove(id: AttemptId): Promise<void> {
@@ -159,7 +162,7 @@ export class ProcessRuntime implements Runtime {
 
   /** In the ordinary case the supervisor ends within a millisecond of the command. */
   async #supervisorEnds(notes: SupervisorNotes): Promise<boolean> {
-    for (let tries = 0; tries < 10; tries += 1) {
+    for (let tries = 0; tries < 15; tries += 1) {
       await this.#clock.sleep(stepMs)
       if (!isSupervised(notes)) return true
     }
@@ -174,7 +177,9 @@ export class ProcessRuntime implements Runtime {
     if (killAtMs === undefined) this.#leftoverKillAtMs.set(attemptKey(id), nowMs + this.#leftoverGraceMs)
     if (killAtMs !== undefined && nowMs < killAtMs) return
     const signal = killAtMs === undefined ? 'SIGTERM' : 'SIGKILL'
-    for (const member of this.#members(id, notes)) signalProcess(member.pid, signal)
+    const members = this.#members(id, notes)
+    for (const member of members) signalProcess(member.pid, signal)
+    if (members.length === 0 && killAtMs !== undefined) endSupervisor(notes)
   }
 
   async #pause(id: AttemptId, ended: boolean, signal: AbortSignal): Promise<void> {
@@ -214,6 +219,11 @@ async function supervisorReady(child: ChildProcess): Promise<void> {
   })
   child.stdout?.resume()
   await Promise.race([failed, child.stdout ? once(child.stdout, 'close') : failed])
+}
+
+/** Somebody who can't be found holds the output open: nobody waits for him. */
+function endSupervisor(notes: SupervisorNotes): void {
+  if (isSupervised(notes)) signalProcess(-notes.pid, 'SIGKILL')
 }
 
 function vanished(id: AttemptId): RpcError {

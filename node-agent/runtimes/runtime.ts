@@ -12,7 +12,7 @@ import type { AttemptId } from '../../proto/model/attempt.js'
  * not there succeed. A task goes on while the agent is down, and its end is found by a later `wait`.
  *
  * The task's output (stdout and stderr, in the order written, byte for byte) is appended to `outputFile` by something that
- * lives as long as the task, not as long as the agent; nothing is lost when the task ends or is killed after a graceful
+ * lives as long as the task, not as long as the agent; the file is there after `start`; nothing is lost when the task ends or is killed after a graceful
  * end. Past `outputLimitBytes` the rest is discarded without blocking the task.
  *
  * Failures that a person can mend (no such image, a command that does not start) throw RpcError with a sentence.

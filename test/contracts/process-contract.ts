@@ -1,0 +1,216 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ExecutionContext } from 'ava'
+import type { Task } from '../../node-agent/runtimes/runtime.js'
+import type { RuntimeCase } from './runtime-contract.js'
+import { type Bench, never, output, outputHash, until, untilOutput } from './runtime-under-test.js'
+
+/** A program that needs six seconds on SIGTERM to write its checkpoint, longer than what a command leaves behind gets. */
+const trainer = `
+save() {
+  echo saving
+  for second in 1 2 3 4 5 6; do sleep 1; done
+  printf 'whole checkpoint' >ckpt
+  echo saved
+  exit 0
+}
+trap save TERM
+echo ready
+while :; do sleep 0.1; done
+`
+
+/** How people write commands in which a program saves when it is stopped; none may be hurried or followed by `after`. */
+const saving: readonly string[] = [
+  'echo start && sh train.sh; echo after',
+  'bash -c "sh train.sh; echo after"; echo after',
+  'sh train.sh & wait; echo after',
+  '(sh train.sh; echo after); echo after',
+  'sh train.sh & sleep 1000; echo after',
+  'setsid sh train.sh; echo after',
+]
+
+/** Without what a shell says about a `sleep` that was ended. */
+function said(task: Task): string {
+  return output(task).replaceAll('Terminated\n', '')
+}
+
+async function stopSaves(t: ExecutionContext, bench: Bench, command: string): Promise<void> {
+  const task = bench.task(command)
+  writeFileSync(join(task.spellFolder, 'train.sh'), trainer)
+  await bench.runtime.start(task, await bench.prepare(task))
+  await untilOutput(task, 'ready')
+  await bench.runtime.terminate(task.id)
+  await bench.runtime.wait(task.id, never)
+  t.is(readFileSync(join(task.spellFolder, 'ckpt'), 'utf8'), 'whole checkpoint', command)
+  t.true(said(task).endsWith('saved\n'), `${command}: ${output(task)}`)
+  t.false(output(task).includes('after'), command)
+}
+
+/** Bytes that no text has, and lines of a mebibyte. */
+function binary(): Buffer {
+  const line = Buffer.alloc(1024 * 1024, 'ü')
+  const every = Buffer.from(Array.from({ length: 256 }, (_none, index) => index))
+  return Buffer.concat([every, line, Buffer.from('\r\n\0\xff', 'latin1'), line, every])
+}
+
+/** What only runtimes with real processes can promise; Docker and plain processes alike. */
+export const processContract: Readonly<Record<string, RuntimeCase>> = {
+  'a stop waits for what saves, however the command is written': async (t, bench) => {
+    t.timeout(120_000)
+    await Promise.all(saving.map((command) => stopSaves(t, bench, command)))
+  },
+
+  'every byte is in the output: binary, lines of a mebibyte': async (t, bench) => {
+    const task = bench.task('cat printed; cat printed >&2')
+    const printed = binary()
+    writeFileSync(join(task.spellFolder, 'printed'), printed)
+    await bench.runtime.start(task, await bench.prepare(task))
+    await bench.runtime.wait(task.id, never)
+    const twice = createHash('sha256').update(printed).update(printed).digest('hex')
+    t.is(outputHash(task), twice)
+  },
+
+  'a flood of lines is kept whole': async (t, bench) => {
+    const task = await bench.start('seq 1000000')
+    await bench.runtime.wait(task.id, never)
+    t.is(output(task).length, 6_888_896)
+    t.true(output(task).endsWith('999999\n1000000\n'))
+  },
+
+  'lines are there while the command runs': async (t, bench) => {
+    const task = await bench.start('echo early; sleep 100')
+    await untilOutput(task, 'early\n')
+    t.is(await bench.runtime.inspect(task.id), 'running')
+  },
+
+  'what was written before a kill is kept': async (t, bench) => {
+    const task = await bench.start('seq 200000; echo end; sleep 100')
+    await untilOutput(task, '\n1000\n')
+    await until(() => output(task).includes('end') || output(task).length > 1000, 'some output is there')
+    await untilOutput(task, 'end')
+    await bench.runtime.kill(task.id)
+    await bench.runtime.wait(task.id, never)
+    t.is(output(task).length, 1_288_899)
+  },
+
+  'stdout and stderr are opened by name, and nobody can shorten the output': async (t, bench) => {
+    const task = await bench.start(
+      'echo one; echo two >/dev/stderr; echo three >/dev/stdout; : >/proc/self/fd/1; echo four',
+    )
+    t.is((await bench.runtime.wait(task.id, never)).exitCode, 0)
+    t.is(output(task), 'one\ntwo\nthree\nfour\n')
+  },
+
+  'past its limit the output is dropped and the command is not held up': async (t, bench) => {
+    const task = await bench.start('seq 1000000; exit 9', { outputLimitBytes: 4096 })
+    t.is((await bench.runtime.wait(task.id, never)).exitCode, 9)
+    t.is(output(task).length, 4096)
+  },
+
+  'a command that closes its output is waited for': async (t, bench) => {
+    const task = await bench.start('exec >&- 2>&-; sleep 1; echo late >file; exit 8')
+    t.is((await bench.runtime.wait(task.id, never)).exitCode, 8)
+    t.is(readFileSync(join(task.spellFolder, 'file'), 'utf8'), 'late\n')
+  },
+
+  'what a command leaves behind is ended, also in another session, or deaf': async (t, bench) => {
+    const left = [
+      'sh -c \'trap "echo told >told; exit" TERM; while :; do sleep 0.1; done\' &',
+      'setsid sleep 1000 >/dev/null 2>&1 &',
+      'sh -c \'trap "" TERM; sleep 1000\' >/dev/null 2>&1 &',
+      'env -i setsid sleep 1000 &',
+    ]
+    const task = await bench.start(`${left.join('\n')}\nsleep 0.5; echo end`)
+    t.is((await bench.runtime.wait(task.id, never)).exitCode, 0)
+    t.is(said(task), 'end\n')
+    t.is(readFileSync(join(task.spellFolder, 'told'), 'utf8'), 'told\n')
+    t.deepEqual(processesIn(task), [])
+  },
+
+  'a terminate reaches what left the session, and kill what is deaf there': async (t, bench) => {
+    const task = await bench.start(
+      'setsid sh -c \'trap "echo told; exit" TERM; echo ready; while :; do sleep 0.1; done\' & wait; wait',
+    )
+    await untilOutput(task, 'ready')
+    await bench.runtime.terminate(task.id)
+    await bench.runtime.wait(task.id, never)
+    t.is(said(task), 'ready\ntold\n')
+    const deaf = await bench.start('setsid sh -c \'trap "" TERM; echo ready; sleep 1000\' & wait; wait')
+    await untilOutput(deaf, 'ready')
+    await bench.runtime.terminate(deaf.id)
+    await bench.runtime.kill(deaf.id)
+    await bench.runtime.wait(deaf.id, never)
+    t.deepEqual(processesIn(deaf), [])
+  },
+
+  'SIGTERM comes once, also when it is asked for twice': async (t, bench) => {
+    const task = await bench.start("trap 'echo told; sleep 1' TERM; echo ready; while :; do sleep 0.1; done")
+    await untilOutput(task, 'ready')
+    await bench.runtime.terminate(task.id)
+    bench.reopen()
+    await untilOutput(task, 'told')
+    await bench.runtime.terminate(task.id)
+    await untilOutput(task, 'told')
+    await bench.runtime.kill(task.id)
+    t.is((await bench.runtime.wait(task.id, never)).exitCode, 137)
+    t.is(said(task), 'ready\ntold\n')
+  },
+
+  'a command has the environment of its task, and its signals are as usual': async (t, bench) => {
+    const task = await bench.start('env; grep -E "^Sig(Ign|Blk)" /proc/self/status; pwd', {
+      env: { PATH: '/usr/bin:/bin', HOME: '/tmp', NAME: "a 'quoted' $value" },
+    })
+    await bench.runtime.wait(task.id, never)
+    const lines = output(task).split('\n')
+    t.true(lines.includes("NAME=a 'quoted' $value"))
+    t.true(lines.includes('PATH=/usr/bin:/bin'))
+    t.deepEqual(
+      lines.filter((line) => line.startsWith('Sig')),
+      ['SigBlk:\t0000000000000000', 'SigIgn:\t0000000000000000'],
+    )
+    const shells = ['PWD', 'SHLVL', '_', 'OLDPWD']
+    const names = lines.filter((line) => /^\w+=/.test(line)).map((line) => line.replace(/=.*/, ''))
+    t.deepEqual(names.filter((name) => ![...shells, ...bench.extraVariables].includes(name)).sort(), [
+      'HOME',
+      'NAME',
+      'PATH',
+    ])
+  },
+
+  'it runs in its working folder': async (t, bench) => {
+    const task = await bench.start('mkdir -p deep/er; cd deep && echo here >file')
+    await bench.runtime.wait(task.id, never)
+    t.true(existsSync(join(task.spellFolder, 'deep/file')))
+  },
+
+  'a command of 60 KiB is run, and an unknown one says so': async (t, bench) => {
+    const long = await bench.start(`echo ${'x'.repeat(60 * 1024)}`)
+    const unknown = await bench.start('no-such-program')
+    t.is((await bench.runtime.wait(long.id, never)).exitCode, 0)
+    t.is(output(long).length, 60 * 1024 + 1)
+    t.is((await bench.runtime.wait(unknown.id, never)).exitCode, 127)
+    t.regex(output(unknown), /no-such-program.*not found/)
+  },
+
+  'a command that kills all it can is ended, and nothing else is': async (t, bench) => {
+    const bystander = await bench.start('sleep 100')
+    const task = await bench.start('echo before; kill -9 0; sleep 100')
+    t.is((await bench.runtime.wait(task.id, never)).exitCode, 137)
+    t.is(await bench.runtime.inspect(bystander.id), 'running')
+  },
+}
+
+/** Processes that work in the task's folder. A container's folder has the same inode, wherever it is mounted. */
+function processesIn(task: Task): readonly string[] {
+  const { ino, dev } = statSync(task.spellFolder)
+  return readdirSync('/proc').filter((name) => {
+    if (!/^\d+$/.test(name)) return false
+    try {
+      const folder = statSync(`/proc/${name}/cwd`)
+      return folder.ino === ino && folder.dev === dev
+    } catch {
+      return false
+    }
+  })
+}
