@@ -26,10 +26,13 @@ function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error
 }
 
+/** Headers of every answer, which say nothing about this one. */
+const ofHttp = new Set(['content-type', 'date'])
+
 function textOf(metadata: Metadata | undefined): Readonly<Record<string, string>> {
   const trailers: Record<string, string> = {}
   for (const [name, value] of Object.entries(metadata?.getMap() ?? {})) {
-    if (typeof value === 'string') trailers[name] = value
+    if (typeof value === 'string' && !ofHttp.has(name)) trailers[name] = value
   }
   return trailers
 }
