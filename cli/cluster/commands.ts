@@ -1,10 +1,13 @@
-import { join, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { currentContext, readConfig } from '../config.js'
 import { defineBelow, wholeNumber } from '../define.js'
 import { Failure } from '../failure.js'
 import { table } from '../output/table.js'
 import { note, type World } from '../world.js'
 import { type RuntimeChoice, runtimeChoices } from './choose-runtime.js'
+import { layoutOf } from './layout.js'
 import { parseSize } from './size.js'
 
 /** `spell cluster up`, `down`, `status` and `make-image`: a whole cluster on this machine. */
@@ -27,7 +30,7 @@ interface UpFlags {
 }
 
 function addUp(world: World, parent: Command): void {
-  withDir(world, defineBelow(world, parent, 'up', 'Bring up a cluster on this machine'))
+  withDir(defineBelow(world, parent, 'up', 'Bring up a cluster on this machine'))
     .option('--nodes <n>', 'how many node agents (1)', wholeNumber(1))
     .option('--coordinators <n>', 'how many coordinators (1)', wholeNumber(1))
     .addOption(
@@ -41,7 +44,7 @@ function addUp(world: World, parent: Command): void {
     .option('--memory <size>', 'memory that each node offers, such as 16G (its share of the machine)')
     .option('--detach', 'return when the cluster is up, and leave it running')
     .action(async (flags: UpFlags) => {
-      const dir = dirOf(world, flags.dir)
+      const dir = await dirOf(world, flags.dir)
       const { bringUp } = await import('./up.js')
       const plan = await bringUp(world, {
         dir,
@@ -61,20 +64,20 @@ function addUp(world: World, parent: Command): void {
 }
 
 function addDown(world: World, parent: Command): void {
-  withDir(world, defineBelow(world, parent, 'down', 'End a cluster of this machine, and the runs in it'))
+  withDir(defineBelow(world, parent, 'down', 'End a cluster of this machine, and the runs in it'))
     .option('-y, --yes', 'do not ask before ending runs')
     .action(async (flags: { readonly dir?: string; readonly yes?: true }) => {
       const { takeDown } = await import('./down.js')
-      await takeDown(world, dirOf(world, flags.dir), flags.yes ? 'yes' : 'ask')
+      await takeDown(world, await dirOf(world, flags.dir), flags.yes ? 'yes' : 'ask')
     })
 }
 
 function addStatus(world: World, parent: Command): void {
-  withDir(world, defineBelow(world, parent, 'status', 'Show the processes of a cluster of this machine'))
+  withDir(defineBelow(world, parent, 'status', 'Show the processes of a cluster of this machine'))
     .option('--json', 'as JSON')
     .action(async (flags: { readonly dir?: string; readonly json?: true }) => {
       const { clusterStatus } = await import('./status.js')
-      const status = await clusterStatus(world, dirOf(world, flags.dir))
+      const status = await clusterStatus(world, await dirOf(world, flags.dir))
       if (flags.json) {
         world.stdout.write(`${JSON.stringify(status)}\n`)
         return
@@ -111,17 +114,21 @@ function addMakeImage(world: World, parent: Command): void {
   })
 }
 
-function withDir(world: World, command: Command): Command {
-  return command.option('--dir <dir>', `the cluster's folder (${defaultDir(world)})`)
+function withDir(command: Command): Command {
+  return command.option(
+    '--dir <dir>',
+    "the cluster's folder (that of the current context, else ~/.spell/local)",
+  )
 }
 
-function dirOf(world: World, given: string | undefined): string {
+async function dirOf(world: World, given: string | undefined): Promise<string> {
   if (given === '') throw new Failure('usage', '--dir needs the name of a folder.')
-  return given === undefined ? defaultDir(world) : resolve(world.cwd, given)
-}
-
-function defaultDir(world: World): string {
-  return join(world.settings.directory, 'local')
+  if (given !== undefined) return resolve(world.cwd, given)
+  const { directory } = world.settings
+  const current = currentContext(await readConfig(directory))?.name
+  // A name with a slash in it is no folder of ours.
+  const own = current === undefined || current !== basename(current) ? undefined : join(directory, current)
+  return own !== undefined && existsSync(layoutOf(own).planFile) ? own : join(directory, 'local')
 }
 
 function positiveNumber(value: string): number {

@@ -12,8 +12,9 @@ import type { LocalEnvironment } from './settings.js'
 
 const fromRegistry = 'python:3.12-slim-bookworm'
 /** Under `localhost/`, so that an engine which lost it never takes a stranger's image of that name from a registry. */
-const madeHere = { repository: 'localhost/spell-default', tag: 'bookworm-1' } as const
-const madeHereName = `${madeHere.repository}:${madeHere.tag}`
+const madeHere = { repository: 'localhost/spell-default', tag: 'bookworm-2' } as const
+/** The image that is made here. */
+export const madeHereName = `${madeHere.repository}:${madeHere.tag}`
 const registry = 'https://registry-1.docker.io/v2/'
 const registryPatienceMs = 4_000
 const settingName = 'default-image'

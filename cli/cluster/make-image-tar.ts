@@ -15,7 +15,7 @@ const script = `set -eu
 root="$1"; tar="$2"; mirror="$3"; owner="$4"
 trap 'rm -rf "$root"' EXIT
 chmod 755 "$root"
-debootstrap --variant=minbase --include=python3,ca-certificates ${suite} "$root" "$mirror"
+debootstrap --variant=minbase --include=python3,python-is-python3,ca-certificates ${suite} "$root" "$mirror"
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/var/log/bootstrap.log
 tar -C "$root" --numeric-owner -cf "$tar" .
 chown "$owner" "$tar"
