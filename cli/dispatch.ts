@@ -1,5 +1,6 @@
-import { commands, laterCommands } from './catalogue.js'
+import { commands } from './catalogue.js'
 import type { Entry } from './command-file.js'
+import { laterCommands } from './command-names.js'
 import { Failure } from './failure.js'
 import { nearest } from './nearest.js'
 import { overview } from './overview.js'

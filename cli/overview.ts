@@ -1,9 +1,10 @@
-import { commands } from './catalogue.js'
+import { commandNames } from './command-names.js'
 
 /** What `spell` alone and `spell --help` print. */
 export function overview(): string {
-  const width = Math.max(...commands.map((entry) => entry.name.length))
-  const rows = commands.map((entry) => `  ${entry.name.padEnd(width)}  ${entry.summary}`)
+  const names = Object.entries(commandNames)
+  const width = Math.max(...names.map(([name]) => name.length))
+  const rows = names.map(([name, summary]) => `  ${name.padEnd(width)}  ${summary}`)
   return `Usage: spell [--context NAME] COMMAND [OPTIONS] [ARGS]
 
 Run commands on the machines of a cluster.

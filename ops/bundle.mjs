@@ -1,19 +1,29 @@
+import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
 
-/** Makes `<folder>/spell.cjs`: the command line with everything it imports. What is imported dynamically runs only when asked for. */
+/**
+ * Makes the command line as two files of `folder`: `spell.cjs`, which answers `--version` and `--help` and starts the
+ * rest fast, and `main.cjs`, everything that `entry` (cli/main.js) imports. What is imported dynamically runs only when
+ * asked for.
+ */
 export async function bundleCommandLine({ entry, folder }) {
-  await build({
-    entryPoints: [entry],
-    outfile: `${folder}/spell.cjs`,
+  const usual = {
     bundle: true,
     platform: 'node',
     target: 'node20',
     format: 'cjs',
+    charset: 'ascii',
     minifySyntax: true,
     minifyWhitespace: true,
     keepNames: false,
     legalComments: 'none',
-    banner: { js: '#!/usr/bin/env node' },
     logLevel: 'warning',
+  }
+  await build({ ...usual, entryPoints: [entry], outfile: join(folder, 'main.cjs') })
+  await build({
+    ...usual,
+    entryPoints: [join(dirname(entry), 'launcher.js')],
+    outfile: join(folder, 'spell.cjs'),
+    banner: { js: '#!/usr/bin/env node' },
   })
 }
