@@ -48,7 +48,6 @@ export class Leader {
   #placing = false
   #closed = false
 
-  /** Throws when etcd holds records of an unknown version. */
   constructor(settings: LeaderSettings, parts: LeaderParts) {
     this.#term = makeTerm(settings, parts, () => this.#wake())
     this.#news = new WaitingNews(this.#term)

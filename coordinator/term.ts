@@ -4,7 +4,7 @@ import type { Log } from '../common/log.js'
 import type { Random } from '../common/random.js'
 import type { AttemptLine } from '../proto/model/link.js'
 import type { ObjectStore } from '../spellfs/object-store.js'
-import type { KeyValue } from './leader/types.js'
+import { LoadedState } from './leader/loaded-state.js'
 import { Leader } from './leader.js'
 import { HourlyLeases } from './request-leases.js'
 import { type CoordinatorSettings, leaderSettings } from './settings.js'
@@ -45,8 +45,8 @@ export async function startTerm(
   parts: TermParts,
   leadership: Leadership,
 ): Promise<RunningTerm> {
-  const loaded: KeyValue[] = []
-  const { commitValue } = await loadState({ ...parts, leadership }, (entry) => loaded.push(entry))
+  const loaded = new LoadedState(leaderSettings(settings), parts)
+  const { commitValue } = await loadState({ ...parts, leadership }, (entry) => loaded.take(entry))
   const leases = await HourlyLeases.start(parts.etcd, parts.clock, parts.log)
   const queue = new CommitQueue(
     { ...defaultCommitQueueSettings, maxOperations: settings.etcd.maxOperations },
@@ -79,7 +79,7 @@ export async function startTerm(
     leader.close()
   }
   try {
-    if (!loaded.some(({ key }) => key.startsWith(parts.keys.users))) await makeFirstAdmin(settings, leader)
+    if (loaded.memory.users.size === 0) await makeFirstAdmin(settings, leader)
     leadership.assertLeading()
   } catch (error) {
     stop()

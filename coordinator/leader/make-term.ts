@@ -1,6 +1,5 @@
 import { NodeLinks } from '../agents/node-links.js'
 import { Archive } from '../archive/archive.js'
-import { loadMemory, Memory } from './memory.js'
 import { RestoreGuard } from './restore-guard.js'
 import type { Term } from './term.js'
 import type { LeaderParts, LeaderSettings } from './types.js'
@@ -8,13 +7,12 @@ import { viewOf } from './views.js'
 import { Watchers } from './watchers.js'
 import { Writes } from './writes.js'
 
-/** Puts a term's parts together and takes in what etcd holds. */
+/** Puts a term's parts together over what etcd holds. */
 export function makeTerm(settings: LeaderSettings, parts: LeaderParts, wake: () => void): Term {
-  const memory = new Memory(parts.clock, settings.maxRequestIds)
+  const memory = parts.loaded.finish()
   const links = new NodeLinks(parts.clock, settings)
   const watchers = new Watchers()
   const writes = new Writes(parts, memory.runs, watchers, (entry) => viewOf(memory, links, entry))
-  loadMemory(memory, parts.keys, parts.loaded)
   const archive = new Archive(
     settings.archive,
     {

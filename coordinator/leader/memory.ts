@@ -1,25 +1,10 @@
 import type { Clock } from '../../common/clock.js'
-import { invariant } from '../../common/errors.js'
 import type { MachineRequest } from '../../proto/model/run-spec.js'
 import { gpuTypeName } from '../core/gpu-models.js'
 import { type Demand, demandOf, type ModelNames, modelNames, unknownDemand } from '../core/machine-types.js'
-import { decode, decodeOrigin, decodeStatus } from '../core/record-codec.js'
-import type {
-  NodeRecord,
-  Project,
-  RequestRecord,
-  RunEdit,
-  RunOrigin,
-  RunRecord,
-  SegmentRecord,
-  Setting,
-  TokenRecord,
-  User,
-} from '../core/records.js'
-import { type Keys, parseRunKey } from '../store/keys.js'
+import type { NodeRecord, Project, RunEdit, SegmentRecord, TokenRecord, User } from '../core/records.js'
 import { RequestIds } from './request-ids.js'
 import { RunBook } from './run-book.js'
-import type { KeyValue } from './types.js'
 
 /** The cluster's state in the leader's memory; ahead of etcd by what waits in the commit queue. */
 export class Memory {
@@ -67,52 +52,4 @@ function* seenModels(nodes: Iterable<NodeRecord>): Iterable<string> {
     const drivers = new Map(inventory.gpus.map((gpu) => [gpu.uuid, gpu.model]))
     for (const gpu of inventory.gpus) yield gpuTypeName(gpu.model, drivers.get(gpu.parentUuid))
   }
-}
-
-interface LoadedRuns {
-  readonly origins: Map<number, RunOrigin>
-  readonly records: Map<number, RunRecord>
-}
-
-/** Takes in everything that etcd holds. Throws on a record of an unknown version or a run of which a part is missing. */
-export function loadMemory(memory: Memory, keys: Keys, loaded: Iterable<KeyValue>): void {
-  const runs: LoadedRuns = { origins: new Map(), records: new Map() }
-  const readers = readersOf(memory, keys)
-  for (const entry of loaded) {
-    const run = parseRunKey(keys, entry.key)
-    if (run?.part === 'spec') runs.origins.set(run.runId, decodeOrigin(entry.value, entry.key))
-    else if (run?.part === 'status') runs.records.set(run.runId, decodeStatus(entry.value, entry.key))
-    else readers.find(([prefix]) => entry.key.startsWith(prefix))?.[1](entry)
-  }
-  // Ascending, so that queues are filled at their ends.
-  for (const id of [...runs.origins.keys()].sort((a, b) => a - b)) {
-    const [origin, record] = [runs.origins.get(id), runs.records.get(id)]
-    invariant(origin && record, `run ${id} has its spec and its status in etcd`)
-    memory.runs.load(origin, record, memory.demandOf(origin.spec.machine))
-  }
-  for (const id of runs.records.keys()) {
-    invariant(runs.origins.has(id), `run ${id} has its spec and its status in etcd`)
-  }
-}
-
-type Reader = readonly [prefix: string, read: (entry: KeyValue) => void]
-
-function readersOf(memory: Memory, keys: Keys): readonly Reader[] {
-  const reader = <T>(prefix: string, take: (record: T) => void): Reader => [
-    prefix,
-    ({ key, value }) => take(decode<T>(value, key)),
-  ]
-  return [
-    reader<RequestRecord>(keys.requests, (record) => memory.requests.add(record)),
-    reader<NodeRecord>(keys.nodes, (record) => memory.setNode(record)),
-    reader<User>(keys.users, (record) => memory.users.set(record.name, record)),
-    reader<TokenRecord>(keys.tokens, (record) => memory.tokens.set(record.sha256, record)),
-    reader<Project>(keys.projects, (record) => memory.projects.set(record.name, record)),
-    reader<Setting>(keys.settings, (record) => memory.settings.set(record.name, record.value)),
-    reader<SegmentRecord>(keys.segments, (record) => memory.segments.set(record.number, record)),
-    reader<RunEdit>(keys.edits, (record) => memory.edits.set(record.id, record)),
-    reader<{ newest: number }>(keys.counter, ({ newest }) => {
-      memory.counter = newest
-    }),
-  ]
 }

@@ -6,6 +6,7 @@ import type { RunSpec } from '../../proto/model/run-spec.js'
 import type { ObjectStore } from '../../spellfs/object-store.js'
 import type { RunView, User } from '../core/records.js'
 import type { Keys } from '../store/keys.js'
+import type { LoadedState } from './loaded-state.js'
 
 /** Keys are whole, prefix included, as store/keys.ts makes them. */
 export interface KeyValue {
@@ -99,8 +100,8 @@ export interface LeaderParts {
   readonly queue: CommitQueue
   readonly keys: Keys
   readonly requestLeases: RequestLeases
-  /** Every key under the prefix, read at one revision after the election was won. */
-  readonly loaded: Iterable<KeyValue>
+  /** Has taken every key under the prefix, read at one revision after the election was won. */
+  readonly loaded: LoadedState
   /** Whether this coordinator leads right now, by its own monotonic clock: looked at before each answer to an agent. */
   isLeading(): boolean
   /** Ends this coordinator's leadership: what this leader has in memory and what etcd holds can no longer agree. */

@@ -65,8 +65,9 @@ export class MemoryCommitQueue implements CommitQueue {
     this.#schedule()
   }
 
+  /** In the order of keys. */
   entries(): readonly KeyValue[] {
-    return [...this.stored].map(([key, value]) => ({ key, value }))
+    return [...this.stored].map(([key, value]) => ({ key, value })).sort((a, b) => (a.key < b.key ? -1 : 1))
   }
 
   #schedule(): void {

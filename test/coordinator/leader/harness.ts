@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { noFailpoints } from '../../../common/failpoint.js'
 import { silentLog } from '../../../common/log.js'
 import type { User } from '../../../coordinator/core/records.js'
+import { LoadedState } from '../../../coordinator/leader/loaded-state.js'
 import {
   defaultLeaderSettings,
   type LeaderParts,
@@ -39,6 +40,11 @@ export class World {
     this.term += 1
     this.leads = true
     this.queue = new MemoryCommitQueue(this.queue.stored)
+    const loaded = new LoadedState(
+      { ...defaultLeaderSettings, ...settings },
+      { clock: this.clock, keys, ...parts },
+    )
+    for (const entry of this.queue.entries()) loaded.take(entry)
     const leader = new Leader(
       { ...defaultLeaderSettings, term: this.term, generation: 'g1', version: '0.1.0', ...settings },
       {
@@ -48,7 +54,7 @@ export class World {
         queue: this.queue,
         keys,
         requestLeases: { current: () => 'lease-1' },
-        loaded: this.queue.entries(),
+        loaded,
         isLeading: () => this.leads,
         stepDown: (reason) => this.steppedDown.push(reason),
         etcdSize: () => ({ bytes: this.etcdBytes, quotaBytes: 1_000_000 }),
