@@ -1,14 +1,18 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
-/** A line of `/proc/<pid>/stat` (proc(5)). */
-export interface LinuxProcess {
+/** What names a process for as long as the machine is up. */
+export interface ProcessName {
   readonly pid: number
+  /** Clock ticks since boot. */
+  readonly startTicks: number
+}
+
+/** A line of `/proc/<pid>/stat` (proc(5)). */
+export interface LinuxProcess extends ProcessName {
   readonly parent: number
   readonly group: number
   readonly session: number
   readonly zombie: boolean
-  /** Clock ticks since boot; with the pid it names a process for as long as the machine is up. */
-  readonly startTicks: number
 }
 
 /** Files in /proc never wait for a disk, and asynchronous reads of a few hundred of them cost ten times as much. */
@@ -28,15 +32,26 @@ export function parseStat(stat: string): LinuxProcess | undefined {
   return { pid: Number.parseInt(stat, 10), parent, group, session, zombie, startTicks }
 }
 
-/** Processes that started at or after `startTicks`, parents before their children; zombies have ended and are left out. */
-export function processesSince(startTicks: number): readonly LinuxProcess[] {
+/**
+ * `first` and what started after it, parents before their children; zombies have ended and are left out. Process ids ascend
+ * until they wrap, which takes longer than two seconds: of a younger process only the ids above its own are looked at.
+ */
+export function processesSince(first: ProcessName): readonly LinuxProcess[] {
+  const lastPid = Number((readProc('/proc/loadavg') ?? '').trim().split(' ').at(-1))
+  const ageTicks = Number.parseFloat(readProc('/proc/uptime') ?? '') * ticksPerSecond - first.startTicks
+  const lowestPid = ageTicks < 2 * ticksPerSecond && lastPid >= first.pid ? first.pid : 1
   return readdirSync('/proc')
-    .flatMap((name) => (/^\d+$/.test(name) ? (processOf(Number(name)) ?? []) : []))
-    .filter((found) => !found.zombie && found.startTicks >= startTicks)
+    .map(Number)
+    .filter((pid) => pid >= lowestPid)
+    .flatMap((pid) => processOf(pid) ?? [])
+    .filter((found) => !found.zombie && found.startTicks >= first.startTicks)
     .sort((one, other) => one.startTicks - other.startTicks || one.pid - other.pid)
 }
 
-export function isAlive(known: { readonly pid: number; readonly startTicks: number }): boolean {
+/** USER_HZ, which is this on every Linux that Node runs on. */
+const ticksPerSecond = 100
+
+export function isAlive(known: ProcessName): boolean {
   const found = processOf(known.pid)
   return found !== undefined && !found.zombie && found.startTicks === known.startTicks
 }

@@ -7,6 +7,7 @@ import {
   isAlive,
   type LinuxProcess,
   openFileOf,
+  type ProcessName,
   processesSince,
 } from './linux-processes.js'
 
@@ -55,9 +56,7 @@ echo >"$1/done"
 export const outputBlockBytes = 512
 
 /** Everything that the supervisor and the agent have noted about a task. */
-export interface SupervisorNotes {
-  readonly pid: number
-  readonly startTicks: number
+export interface SupervisorNotes extends ProcessName {
   /** Written in this boot of the machine. */
   readonly current: boolean
   readonly exitCode: number | undefined
@@ -111,7 +110,7 @@ export function taskMark(controlFolder: string): { readonly name: string; readon
  */
 export function membersOf(controlFolder: string, notes: SupervisorNotes): readonly LinuxProcess[] {
   if (!notes.current) return []
-  const candidates = processesSince(notes.startTicks)
+  const candidates = processesSince(notes)
   const collector = Number(readLine(controlFolder, 'collector') ?? Number.NaN)
   const supervising = (found: LinuxProcess): boolean =>
     found.pid === notes.pid || found.parent === notes.pid || found.parent === collector

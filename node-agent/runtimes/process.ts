@@ -49,6 +49,8 @@ export class ProcessRuntime implements Runtime {
   readonly #cat = firstOf(['/bin/cat', '/usr/bin/cat'])
   /** Ends of the supervisors that are this process's children. */
   readonly #children = new Map<string, Promise<unknown>>()
+  /** Ends that are known, of tasks none of whose processes is left. */
+  readonly #ends = new Map<string, TaskEnd>()
   /** When, on the monotonic clock, what a command left behind is killed; set when it was sent SIGTERM. */
   readonly #leftoverKillAtMs = new Map<string, number>()
 
@@ -86,14 +88,15 @@ export class ProcessRuntime implements Runtime {
   async wait(id: AttemptId, signal: AbortSignal): Promise<TaskEnd> {
     for (;;) {
       signal.throwIfAborted()
+      const known = this.#ends.get(attemptKey(id))
+      if (known) return known
       const notes = this.#notes(id)
       if (!notes || (!notes.current && !notes.done)) throw vanished(id)
       const ended = notes.done || notes.exitCode !== undefined || !isSupervised(notes)
       if (ended) {
         if (!isSupervised(notes) || (await this.#supervisorEnds(notes))) {
           const members = this.#members(id, notes)
-          if (members.length === 0)
-            return { exitCode: this.#notes(id)?.exitCode ?? 128 + 9, outOfMemory: false }
+          if (members.length === 0) return this.#noteEnd(id)
         }
         this.#endLeftover(id, notes)
       }
@@ -109,6 +112,7 @@ export class ProcessRuntime implements Runtime {
 
   /** The command's process group hears it in one system call, which no fork escapes; the others one by one. */
   async terminate(id: AttemptId): Promise<void> {
+    if (this.#ends.has(attemptKey(id))) return
     const notes = this.#notes(id)
     if (!notes?.current || notes.terminated) return
     const folder = controlFolderOf(this.#attemptsFolder, id)
@@ -121,6 +125,7 @@ export class ProcessRuntime implements Runtime {
   }
 
   async kill(id: AttemptId): Promise<void> {
+    if (this.#ends.has(attemptKey(id))) return
     const notes = this.#notes(id)
     if (!notes?.current) return
     let members = await this.#begun(id, notes)
@@ -135,6 +140,7 @@ export class ProcessRuntime implements Runtime {
   async remove(id: AttemptId): Promise<void> {
     await this.kill(id)
     this.#leftoverKillAtMs.delete(attemptKey(id))
+    this.#ends.delete(attemptKey(id))
     const folder = controlFolderOf(this.#attemptsFolder, id)
     await Promise.all(noteFiles.map((name) => rm(join(folder, name), { force: true })))
   }
@@ -146,6 +152,12 @@ export class ProcessRuntime implements Runtime {
 
   /** Everything belongs to the agent's own user. */
   async reclaim(): Promise<void> {}
+
+  #noteEnd(id: AttemptId): TaskEnd {
+    const end = { exitCode: this.#notes(id)?.exitCode ?? 128 + 9, outOfMemory: false }
+    this.#ends.set(attemptKey(id), end)
+    return end
+  }
 
   #spawn(task: Task, folder: string): ChildProcess {
     const { controlFolder, outputFile, command } = task
