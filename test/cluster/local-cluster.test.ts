@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import test from 'ava'
@@ -52,17 +52,19 @@ test.serial('a second up on a folder in use is refused with a sentence that says
 
 test.serial('the supervisor killed, a run goes on, and the next up takes over every process', async (t) => {
   const cluster = await startCluster(t, { runtime: 'process' })
-  const follower = cluster.start(['run', '-f', 'echo begun; read -r line < gate; echo "$line"'])
-  const gate = await untilPrinted(follower, /^begun$/)
+  const command = 'mkfifo gate && echo begun && read -r line < gate && echo "$line"'
+  const follower = cluster.start(['run', '-f', command])
+  const closed = once(follower, 'close')
+  t.true(await untilPrinted(follower, /^begun$/))
   const before = await cluster.status()
   process.kill((await cluster.process('supervisor')).pid ?? 0, 'SIGKILL')
   t.is((await cluster.up()).code, 0)
   const after = await cluster.status()
   t.deepEqual(after.processes.slice(1), before.processes.slice(1))
   t.not(after.processes[0]?.pid, before.processes[0]?.pid)
-  t.true(gate)
-  t.is((await cluster.spell(['kill', '1'])).code, 0)
-  await once(follower, 'close')
+  await writeFile(join(cluster.dir, 'data/node-1/attempts/1.1/spell/gate'), 'through the gate\n')
+  t.deepEqual(await closed, [0, null])
+  t.regex((await cluster.spell(['logs', '1'])).stdout, /^through the gate$/m)
 })
 
 for (const name of ['coordinator-1', 'node-1', 'etcd']) {
