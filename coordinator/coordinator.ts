@@ -217,8 +217,7 @@ export class Coordinator {
       maxObjectBytes: this.#settings.limits.maxObjectBytes,
       leading: () => this.#leading(),
       facts: () => this.#facts(),
-      observe: (method, code, milliseconds) =>
-        this.#metrics.called(`${method.service}/${method.name}`, statusName(code), milliseconds),
+      called: (method, code, milliseconds) => this.#metrics.called(method, statusName(code), milliseconds),
     })
   }
 

@@ -1,7 +1,6 @@
 import { ServerCredentials } from '@grpc/grpc-js'
 import type { Clock } from '../common/clock.js'
 import type { Log } from '../common/log.js'
-import type { Method } from '../proto/wire.js'
 import type { ObjectStore } from '../spellfs/object-store.js'
 import { CodeObjects } from './files/code-objects.js'
 import { ResourceFiles } from './files/resource-files.js'
@@ -9,10 +8,12 @@ import type { Leader } from './leader.js'
 import type { LogStore } from './logs/log-store.js'
 import { accountHandlers } from './rpc/account-handlers.js'
 import { type ClusterFacts, clusterHandlers } from './rpc/cluster-handlers.js'
+import { CodeCheck } from './rpc/code-check.js'
 import { loadDescriptors } from './rpc/descriptors.js'
 import { fileHandlers } from './rpc/file-handlers.js'
 import { ImageCheck } from './rpc/image-check.js'
 import type { Leading } from './rpc/leading.js'
+import { logSteering } from './rpc/log-steering.js'
 import type { NodeCall } from './rpc/node-call.js'
 import { makeNodeEndpoint } from './rpc/node-endpoint.js'
 import { nodeHandlers } from './rpc/node-handlers.js'
@@ -21,7 +22,7 @@ import type { Rule } from './rpc/rule.js'
 import { runHandlers } from './rpc/run-handlers.js'
 import type { RunLines } from './rpc/run-lines.js'
 import { runRecordsOf } from './rpc/run-outputs.js'
-import type { Endpoint } from './rpc/server.js'
+import type { EndedCall, Endpoint } from './rpc/server.js'
 import { UserEndpoint } from './rpc/user-endpoint.js'
 
 /** PEM, read from the settings' files. */
@@ -43,7 +44,8 @@ export interface EndpointsParts {
   readonly maxObjectBytes: number
   leading(): Leading
   facts(): ClusterFacts
-  observe(method: Method<unknown, unknown>, code: number, milliseconds: number): void
+  /** After each call, of users and nodes alike. */
+  called(method: string, code: number, milliseconds: number): void
 }
 
 /** The two ports of a coordinator. They stay open while it gains and loses the lead. */
@@ -54,21 +56,31 @@ export class Endpoints {
 
   constructor(parts: EndpointsParts) {
     this.#tls = parts.tls
-    const { store, logs, lines, clock } = parts
+    const { store, logs, clock, log } = parts
+    const count = ({ method, code, milliseconds }: EndedCall<unknown>) =>
+      parts.called(`${method.service}/${method.name}`, code, milliseconds)
     const objects = new CodeObjects(store, { maxObjectBytes: parts.maxObjectBytes })
     this.users = new UserEndpoint({
       ...parts,
       ca: parts.tls.ca.toString(),
+      observe: (call) => {
+        count(call)
+        logSteering(log, call)
+      },
       descriptors: loadDescriptors(),
       handlers: {
-        ...runHandlers({ notYet: parts.notYet, images: new ImageCheck(clock), logs, lines, clock }),
+        ...runHandlers({ ...parts, images: new ImageCheck(clock), code: new CodeCheck(objects) }),
         ...projectHandlers,
         ...fileHandlers({ objects, resourcesOf: resourcesOf(store) }),
         ...accountHandlers,
         ...clusterHandlers(() => parts.facts()),
       },
     })
-    this.nodes = makeNodeEndpoint({ ...parts, handlers: nodeHandlers({ logs, store, objects }) })
+    this.nodes = makeNodeEndpoint({
+      ...parts,
+      observe: count,
+      handlers: nodeHandlers({ logs, store, objects }),
+    })
   }
 
   /** Resolves with the ports. */

@@ -15,7 +15,7 @@ export class ImageCheck {
   }
 
   /** true without a wait; false: `refusal` has to be asked. */
-  allows(spec: RunSpec, _leader: Leader): boolean {
+  allows(spec: RunSpec): boolean {
     const named = spec.environment.dockerImage ?? spec.environment.framework ?? spec.environment.condaFile
     return named !== undefined || this.#clock.monotonic() < this.#fineUntil
   }

@@ -59,3 +59,8 @@ export function permit(name: string, user: User): void {
 export function mayTouch(name: string, user: User, owner: string): boolean {
   return permissions[name]?.of === 'all' || user.role === 'admin' || user.name === owner
 }
+
+/** Whether a call of this method may leave anything other than it was. */
+export function changesSomething(name: string): boolean {
+  return permissions[name]?.role !== 'viewer' || name === 'Account/Logout'
+}

@@ -9,18 +9,14 @@ import type { SteerAction } from '../leader/types.js'
 import type { LogStore } from '../logs/log-store.js'
 import { type Handlers, serverStream, unary } from './call.js'
 import { follow } from './follow.js'
-import type { ImageCheck } from './image-check.js'
 import { listRuns } from './list-runs.js'
-import type { Rule } from './rule.js'
 import type { RunLines } from './run-lines.js'
 import { runToWire } from './run-to-wire.js'
-import { submit } from './submit.js'
+import { type SubmitParts, submit } from './submit.js'
 import { labelRefusal } from './submit-rules.js'
 import type { UserCall } from './user-call.js'
 
-export interface RunHandlerParts {
-  readonly notYet: readonly Rule[]
-  readonly images: ImageCheck
+export interface RunHandlerParts extends SubmitParts {
   readonly logs: LogStore
   readonly lines: RunLines
   readonly clock: Clock

@@ -23,14 +23,23 @@ export type Admission<Context> =
   | { readonly kind: 'here'; readonly context: Context }
   | { readonly kind: 'forward'; readonly client: Client }
 
+export interface EndedCall<Context> {
+  readonly method: Method<unknown, unknown>
+  /** A gRPC status. */
+  readonly code: number
+  readonly milliseconds: number
+  /** Missing for a call that was refused or passed on. */
+  readonly context: Context | undefined
+}
+
 export interface EndpointParts<Context> {
   /** Each must have a handler. */
   readonly methods: readonly Method<unknown, unknown>[]
   readonly handlers: Handlers<Context>
   /** Called once for each call, before its first message is decoded. Throws RpcError to refuse it. */
   admit(method: Method<unknown, unknown>, call: LiveCall): Admission<Context>
-  /** After each call: a status code and how long it took, in milliseconds. */
-  observe?(method: Method<unknown, unknown>, code: number, milliseconds: number): void
+  /** After each call. */
+  observe?(call: EndedCall<Context>): void
   readonly log: Log
   readonly clock: Clock
 }
@@ -152,17 +161,16 @@ export class Endpoint<Context> {
     answer: sendUnaryData<Buffer>,
     work: (admission: Admission<Context>, live: LiveCall) => Promise<Buffer>,
   ): void {
-    const begun = this.#parts.clock.monotonic()
-    const live = new LiveCall(call, this.#live)
+    const current = this.#begin(method, call)
     const fail = (error: unknown) => {
-      const status = statusFrom(live.reasonOf(error), this.#parts.log)
+      const status = statusFrom(current.live.reasonOf(error), this.#parts.log)
       answer(status, null)
-      this.#ended(method, live, status.code, begun)
+      this.#end(current, status.code)
     }
     try {
-      work(this.#parts.admit(method, live), live).then((bytes) => {
+      work(this.#admit(current), current.live).then((bytes) => {
         answer(null, bytes)
-        this.#ended(method, live, 0, begun)
+        this.#end(current, 0)
       }, fail)
     } catch (error) {
       fail(error)
@@ -175,29 +183,48 @@ export class Endpoint<Context> {
     call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
     work: (admission: Admission<Context>, live: LiveCall) => Promise<void>,
   ): void {
-    const begun = this.#parts.clock.monotonic()
-    const live = new LiveCall(call, this.#live)
+    const current = this.#begin(method, call)
     const fail = (error: unknown) => {
-      const status = statusFrom(live.reasonOf(error), this.#parts.log)
+      const status = statusFrom(current.live.reasonOf(error), this.#parts.log)
       if (!call.cancelled) call.emit('error', status)
-      this.#ended(method, live, status.code, begun)
+      this.#end(current, status.code)
     }
     try {
-      work(this.#parts.admit(method, live), live).then(() => {
+      work(this.#admit(current), current.live).then(() => {
         // A handler may end quietly when it was told to; its caller still hears why.
-        if (live.wasAborted) return fail(undefined)
+        if (current.live.wasAborted) return fail(undefined)
         call.end()
-        this.#ended(method, live, 0, begun)
+        this.#end(current, 0)
       }, fail)
     } catch (error) {
       fail(error)
     }
   }
 
-  #ended(method: Method<unknown, unknown>, live: LiveCall, code: number, begun: number): void {
-    live.ended()
-    this.#parts.observe?.(method, code, this.#parts.clock.monotonic() - begun)
+  #begin(method: Method<unknown, unknown>, call: RawCall): CurrentCall<Context> {
+    const begunMs = this.#parts.clock.monotonic()
+    return { method, live: new LiveCall(call, this.#live), begunMs, context: undefined }
   }
+
+  #admit(current: CurrentCall<Context>): Admission<Context> {
+    const admission = this.#parts.admit(current.method, current.live)
+    if (admission.kind === 'here') current.context = admission.context
+    return admission
+  }
+
+  #end({ method, live, begunMs, context }: CurrentCall<Context>, code: number): void {
+    live.ended()
+    const milliseconds = this.#parts.clock.monotonic() - begunMs
+    this.#parts.observe?.({ method, code, milliseconds, context })
+  }
+}
+
+interface CurrentCall<Context> {
+  readonly method: Method<unknown, unknown>
+  readonly live: LiveCall
+  readonly begunMs: number
+  /** Once it is admitted and answered here. */
+  context: Context | undefined
 }
 
 const asIs = (bytes: Buffer): Buffer => bytes

@@ -9,7 +9,7 @@ const defaultRetryAfterMs = 500
 /** The one place where what a handler throws becomes what a caller is told. */
 export function statusFrom(error: unknown, log: Log): StatusObject {
   if (error instanceof RpcError) return known(error)
-  if (isStatus(error)) return error
+  if (isStatus(error)) return withDelay(error)
   const id = randomUUID().slice(0, 8)
   log.error('a call failed for a reason that nobody foresaw', { errorId: id, error })
   return known(
@@ -30,9 +30,14 @@ export function statusName(code: number): string {
 function known(error: RpcError): StatusObject {
   const metadata = new Metadata()
   for (const [name, value] of Object.entries(error.trailers)) metadata.set(name, value)
-  if (error.code === 'UNAVAILABLE' && error.trailers['retry-after-ms'] === undefined)
+  return withDelay({ code: status[error.code], details: messageOf(error), metadata })
+}
+
+function withDelay(answer: StatusObject): StatusObject {
+  const { code, metadata } = answer
+  if (code === status.UNAVAILABLE && metadata.get('retry-after-ms').length === 0)
     metadata.set('retry-after-ms', String(defaultRetryAfterMs))
-  return { code: status[error.code], details: messageOf(error), metadata }
+  return answer
 }
 
 /** What another coordinator answered: passed on as it came. */

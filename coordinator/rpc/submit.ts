@@ -3,6 +3,7 @@ import { RpcError } from '../../common/errors.js'
 import { runSpecFromWire } from '../../proto/convert/run-spec.js'
 import type { SubmitRequest__Output } from '../../proto/gen/spell/v1/SubmitRequest.js'
 import type { RunSpec } from '../../proto/model/run-spec.js'
+import type { CodeCheck } from './code-check.js'
 import type { ImageCheck } from './image-check.js'
 import { type Rule, refusal } from './rule.js'
 import { validity } from './submit-rules.js'
@@ -15,6 +16,7 @@ export interface SubmitParts {
   /** What this version refuses by name. */
   readonly notYet: readonly Rule[]
   readonly images: ImageCheck
+  readonly code: CodeCheck
 }
 
 export async function submit(
@@ -29,8 +31,8 @@ export async function submit(
   const spec = runSpecFromWire(request.spec)
   refuse('INVALID_ARGUMENT', refusal(validity, spec))
   refuse('UNIMPLEMENTED', refusal(parts.notYet, spec))
-  if (!parts.images.allows(spec, call.leader))
-    refuse('FAILED_PRECONDITION', await parts.images.refusal(call.leader))
+  if (!parts.code.allows(spec)) refuse('FAILED_PRECONDITION', await parts.code.refusal(spec))
+  if (!parts.images.allows(spec)) refuse('FAILED_PRECONDITION', await parts.images.refusal(call.leader))
   const requestHash = hashOf(spec)
   const { runId, repeated, warnings } = await call.leader.submit({
     user: call.user,

@@ -59,6 +59,17 @@ test.after.always(async (t) => {
   await t.context.cluster?.stop()
 })
 
+const pack = Buffer.from('a pack')
+const packSha256 = createHash('sha256').update(pack).digest('hex')
+const withPack = (spec: RunSpec): RunSpec =>
+  spec.code.kind === 'synced' ? { ...spec, code: { ...spec.code, packSha256 } } : spec
+
+async function putPack({ users }: Context): Promise<void> {
+  const upload = await users.clientStream(putObject)
+  await upload.write({ name: `code/${packSha256}`, data: pack })
+  await upload.finish()
+}
+
 async function begin({ users, node }: Context, spec: RunSpec = plainSpec) {
   const { runId } = await users.call(submit, { requestId: randomUUID(), spec: runSpecToWire(spec) })
   const assignment = await node.started()
@@ -87,10 +98,19 @@ const variants: readonly (readonly [string, RunSpec])[] = [
   ],
 ]
 
-for (const [name, spec] of variants)
+test.serial('a run whose code has not been sent is refused', async (t) => {
+  const request = { requestId: randomUUID(), spec: runSpecToWire({ ...plainSpec, code: fullSpec.code }) }
+  const error = await t.throwsAsync(t.context.users.call(submit, request), { instanceOf: RpcError })
+  t.is(error?.code, 'FAILED_PRECONDITION')
+  t.regex(error?.message ?? '', /PutObject/)
+})
+
+for (const [name, given] of variants)
   test.serial(
     `a spec with every field and ${name} goes through submit and etcd to the node and back`,
     async (t) => {
+      const spec = withPack(given)
+      await putPack(t.context)
       const { runId, id, assignment } = await begin(t.context, spec)
       t.deepEqual(assignment.spec, spec)
       const shown = await t.context.users.call(get, { runId, showEnv: true })
@@ -149,17 +169,12 @@ test.serial('outputs are seen once the run is saved, and read as they were sent'
 
 test.serial('a node reads the code of its own runs and nothing else', async (t) => {
   const { users, nodes, node, cluster } = t.context
-  const pack = Buffer.from('a pack')
-  const sha256 = createHash('sha256').update(pack).digest('hex')
-  const name = `code/${sha256}`
-  const upload = await users.clientStream(putObject)
-  await upload.write({ name, data: pack })
-  t.true((await upload.finish()).present)
+  const name = `code/${packSha256}`
+  await putPack(t.context)
   t.true(
     (await users.call<unknown, HasObjectResponse__Output>(method('Files', 'HasObject'), { name })).present,
   )
-  const code = { ...fullSpec.code, packSha256: sha256 } as RunSpec['code']
-  const { id } = await begin(t.context, { ...plainSpec, code })
+  const { id } = await begin(t.context, withPack({ ...plainSpec, code: fullSpec.code }))
   const read = async (channel: Channel, request: object) => {
     let text = ''
     for await (const { data } of channel.serverStream(readObject, request)) text += data.toString()
