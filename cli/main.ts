@@ -14,7 +14,10 @@ async function main(): Promise<number> {
     settings: clientSettings(),
     clock: systemClock,
     cwd: process.cwd(),
-    stdin: process.stdin,
+    // Looked at only by those who ask or read: opening it takes milliseconds.
+    get stdin() {
+      return process.stdin
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     onInterrupt(action) {

@@ -15,11 +15,19 @@ export async function bundleCommandLine({ entry, folder }) {
     charset: 'ascii',
     minifySyntax: true,
     minifyWhitespace: true,
+    minifyIdentifiers: true,
     keepNames: false,
     legalComments: 'none',
     logLevel: 'warning',
   }
-  await build({ ...usual, entryPoints: [entry], outfile: join(folder, 'main.cjs') })
+  await build({
+    ...usual,
+    entryPoints: [entry],
+    outfile: join(folder, 'main.cjs'),
+    // The launcher calls it: see cli/launcher.ts.
+    banner: { js: '(function(exports,require,module,__filename,__dirname){' },
+    footer: { js: '})' },
+  })
   await build({
     ...usual,
     entryPoints: [join(dirname(entry), 'launcher.js')],
