@@ -71,7 +71,7 @@ class Follower {
       const missing = held ? await this.#missing(run) : 0
       if (missing > 0 && this.#request.follow && (await this.#feed.changed(seen, this.#patience(run))))
         continue
-      if (missing > 0) yield lostBytes(missing)
+      if (missing > 0 && isFinal(run.state)) yield lostBytes(missing)
       if (held) yield* this.#state(run)
       if (isFinal(run.state) || !this.#request.follow) return
       await this.#feed.changed(seen)

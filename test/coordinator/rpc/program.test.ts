@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { issueCertificate, makeAuthority } from '../../../common/certificates.js'
+import { version } from '../../../coordinator/version.js'
 import { Channel } from '../../../proto/channel.js'
 import { runSpecToWire } from '../../../proto/convert/run-spec.js'
 import type { SubmitResponse__Output } from '../../../proto/gen/spell/v1/SubmitResponse.js'
@@ -18,6 +19,11 @@ import { untilLed } from './until-led.js'
 
 const program = fileURLToPath(new URL('../../../coordinator/main.js', import.meta.url))
 const submit: Method<unknown, SubmitResponse__Output> = method('Runs', 'Submit')
+
+test('the version is the one of the package', (t) => {
+  const facts: unknown = JSON.parse(readFileSync('package.json', 'utf8'))
+  t.like(facts, { version })
+})
 
 test('a coordinator with bad settings lists every mistake and exits with 2', async (t) => {
   const child = spawn(process.execPath, [program, '--lease-ttl-seconds', 'soon', '--nonsense'], {
