@@ -1,6 +1,6 @@
 import { RpcError } from '../../common/errors.js'
 import type { AttemptId } from '../../proto/model/attempt.js'
-import type { OutputPart } from '../../proto/model/files.js'
+import type { OutputFile, OutputPart } from '../../proto/model/files.js'
 import { decodeManifest, type ManifestFile, sha256Hex } from '../../spellfs/manifest.js'
 import type { ObjectStore, StoredObject } from '../../spellfs/object-store.js'
 import { manifestName, outputsPrefix, pathTrouble } from '../../spellfs/paths.js'
@@ -75,9 +75,9 @@ class Receiver {
 
   async take(part: OutputPart): Promise<void> {
     this.#throwFailure()
-    if (part.file) await this.#begin(part.file.path)
-    if (part.data.length > 0) {
-      if (!this.#current) throw refuse('data came before a file')
+    if (part.file) await this.#begin(part.file, part.data)
+    else if (part.data.length > 0) {
+      if (!this.#current) throw refuse('data came that belongs to no file')
       await this.#current.push(part.data)
     }
     if (part.manifest.length > 0) {
@@ -106,29 +106,39 @@ class Receiver {
     await Promise.all(this.#underWay)
   }
 
-  async #begin(path: string): Promise<void> {
+  async #begin({ path, sizeBytes }: OutputFile, data: Uint8Array): Promise<void> {
     if (this.#manifestBytes > 0) throw refuse('a file came after the manifest')
     const trouble = pathTrouble(path)
     if (trouble) throw refuse(`the path ${JSON.stringify(path)} is refused: ${trouble}`)
     if (this.#begun.has(path)) throw refuse(`${JSON.stringify(path)} came twice`)
     this.#begun.add(path)
     this.#current?.end()
+    this.#current = undefined
     while (this.#underWay.size >= maxUnderWay) await Promise.race(this.#underWay)
     this.#throwFailure()
-    const bytes = new ByteQueue(maxWaitingBytes)
-    this.#current = bytes
+    if (data.length >= sizeBytes) {
+      // Most files come whole with their header, and need no queue.
+      this.#start(path, data)
+      return
+    }
+    this.#current = new ByteQueue(maxWaitingBytes)
+    this.#start(path, this.#current)
+    await this.#current.push(data)
+  }
+
+  #start(path: string, bytes: ByteQueue | Uint8Array): void {
     const writing = this.#write(path, bytes).finally(() => this.#underWay.delete(writing))
     this.#underWay.add(writing)
   }
 
   /** Never rejects: the failure is thrown where the next part is taken. */
-  async #write(path: string, bytes: ByteQueue): Promise<void> {
+  async #write(path: string, bytes: ByteQueue | Uint8Array): Promise<void> {
     try {
       const stored = await this.#store.stage(`${this.#prefix}/${path}`, bytes, { signal: this.#signal })
       this.stored.set(path, stored)
     } catch (error) {
       this.#failed ??= { error }
-      bytes.fail(error)
+      if (bytes instanceof ByteQueue) bytes.fail(error)
     }
   }
 

@@ -9,8 +9,8 @@ export interface NamedOutput {
 
 /**
  * Where each output goes: relative to the repository's root, else to `/spell`. Where two would get one name, or one
- * would be a file where another needs a folder, the repository's keeps it and the other goes below `spell/`. Also
- * returns a line for every output that did not get its own name.
+ * would be a file where another needs a folder, the repository's keeps it and the other goes below `spell/`, or where that
+ * is taken too below `spell-2/` and so on. Also returns a line for every output that did not get its own name.
  */
 export function nameOutputs(
   paths: readonly string[],
@@ -25,7 +25,7 @@ export function nameOutputs(
     let savedAs = printableName(wanted)
     if (savedAs !== wanted)
       lines.push(`${quoted(path)} is not named in UTF-8 and is saved as ${quoted(savedAs)}.`)
-    while (!taken.isFree(savedAs)) savedAs = `spell/${savedAs}`
+    if (!taken.isFree(savedAs)) savedAs = taken.aside(savedAs)
     if (savedAs !== printableName(wanted))
       lines.push(`${quoted(path)} is saved as ${quoted(savedAs)}: another output has its name.`)
     taken.take(savedAs)
@@ -52,10 +52,21 @@ export function quoted(path: string): string {
 class Names {
   readonly #files = new Set<string>()
   readonly #folders = new Set<string>()
+  /** Only ever grows: however a run names its files, all together cost no more tries than there are files. */
+  #lastAside = 2
 
   isFree(path: string): boolean {
     if (this.#files.has(path) || this.#folders.has(path)) return false
     return foldersOf(path).every((folder) => !this.#files.has(folder))
+  }
+
+  aside(path: string): string {
+    let name = `spell/${path}`
+    while (!this.isFree(name)) {
+      name = `spell-${this.#lastAside}/${path}`
+      if (!this.isFree(name)) this.#lastAside += 1
+    }
+    return name
   }
 
   take(path: string): void {

@@ -25,7 +25,7 @@ export interface OutputFile {
   /** Permission bits. */
   readonly mode: number
   readonly modifiedAtMs: number
-  /** What it measured when it was opened; a file that changes meanwhile may bring fewer bytes. */
+  /** What it measured when it was opened: it brings so many bytes, or fewer when it changes meanwhile, never more. */
   readonly sizeBytes: number
 }
 

@@ -92,8 +92,8 @@ const refusesParts = test.macro<[() => readonly OutputPart[], StatusName]>({
   },
   title: (name) => `refuses ${name}`,
 })
-const header = (path: string) => ({
-  file: { path, mode: 0o644, modifiedAtMs: 1, sizeBytes: 1 },
+const header = (path: string, sizeBytes = 1) => ({
+  file: { path, mode: 0o644, modifiedAtMs: 1, sizeBytes },
   data: nothing,
   manifest: nothing,
 })
@@ -260,7 +260,7 @@ async function* partsOf(
 ): AsyncGenerator<OutputPart> {
   for (const [path, text] of Object.entries(texts)) {
     const bytes = Buffer.from(text)
-    yield { ...header(path), data: bytes.subarray(0, 100_000) }
+    yield { ...header(path, bytes.length), data: bytes.subarray(0, 100_000) }
     for (let at = 100_000; at < bytes.length; at += 100_000)
       yield { file: undefined, data: bytes.subarray(at, at + 100_000), manifest: nothing }
   }
