@@ -2,7 +2,7 @@ import { attemptKey } from '../../proto/model/attempt.js'
 import type { AgentHello, HeldAttempt, Order } from '../../proto/model/link.js'
 import { isFinal } from '../../proto/model/run-state.js'
 import { advance, loseAttempt, release } from '../core/run-changes.js'
-import { verdictOn } from '../core/wanted.js'
+import { isUnheardOf, verdictOn } from '../core/wanted.js'
 import type { RunEntry } from '../leader/run-book.js'
 import type { Term } from '../leader/term.js'
 import { orderFor } from './orders.js'
@@ -35,8 +35,11 @@ function compareRun(term: Term, entry: RunEntry, { held, nodeId, sameBoot }: Kno
   const { id, attempt } = entry.record
   const current = entry.record.nodeId === nodeId
   const isHeld = held.has(attemptKey({ runId: id, attempt }))
-  const unheard = entry.record.state === 'machine_requested' && entry.record.appliedReport === 0
-  if (current && !isHeld && unheard) return [orderFor(term, entry)]
+  if (current && isUnheardOf(entry.record)) {
+    if (!isHeld) return [orderFor(term, entry)]
+    // The node has it, whatever becomes of its first report: from now on it can be lost, but not started again.
+    runs.set(entry, advance(entry.record, 'reached_building', runs.now(entry)) ?? entry.record)
+  }
   for (const holding of entry.record.holdings) {
     const named = held.get(attemptKey({ runId: id, attempt: holding.attempt }))
     if (holding.nodeId === nodeId && (!named || named.released))

@@ -13,8 +13,19 @@ export function wantedOf(record: RunRecord): Wish {
   if (record.state === 'killing') return { wanted: 'kill', reason: 'killed by its owner' }
   if (record.state === 'stopping') return { wanted: 'stop_and_save', reason: 'stopped by its owner' }
   if (isFinal(record.state)) return { wanted: 'forget', reason: `the run is ${record.state}` }
-  const unheard = record.state === 'machine_requested' && record.appliedReport === 0
-  return { wanted: unheard ? 'start' : 'keep', reason: '' }
+  return { wanted: isUnheardOf(record) ? 'start' : 'keep', reason: '' }
+}
+
+/**
+ * Whether the run's node may never have got the order to start. Once the node has named the attempt, reported about it or
+ * let go of what it holds this is over: starting it again would execute the command twice.
+ */
+export function isUnheardOf(record: RunRecord): boolean {
+  return (
+    record.state === 'machine_requested' &&
+    record.appliedReport === 0 &&
+    record.holdings.some(({ attempt, nodeId }) => attempt === record.attempt && nodeId === record.nodeId)
+  )
 }
 
 /** What becomes of an attempt that a node names in its hello. `record` is its run's. */

@@ -26,6 +26,8 @@ export class Agent {
   >()
   readonly unanswered: Report[] = []
   highestRunId = 0
+  /** Called with each order to start, repeated ones too, before it is taken in. */
+  onStart: (assignment: Assignment) => void = () => {}
 
   constructor(nodeId: string, offered: Inventory = inventory()) {
     this.nodeId = nodeId
@@ -142,6 +144,7 @@ export class Agent {
     if (message.kind === 'orders') {
       for (const { assignment } of message.orders) {
         if (!assignment) continue
+        this.onStart(assignment)
         this.highestRunId = Math.max(this.highestRunId, assignment.id.runId)
         const key = attemptKey(assignment.id)
         if (!this.held.has(key))

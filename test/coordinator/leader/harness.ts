@@ -39,6 +39,7 @@ export class World {
   lead(settings: Partial<LeaderSettings> = {}, parts: Partial<LeaderParts> = {}): Leader {
     this.term += 1
     this.leads = true
+    this.queue.fence()
     this.queue = new MemoryCommitQueue(this.queue.stored)
     const loaded = new LoadedState(
       { ...defaultLeaderSettings, ...settings },
