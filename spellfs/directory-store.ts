@@ -19,7 +19,7 @@ import {
 } from './object-store.js'
 import { settleFiles } from './settle-files.js'
 import { readMark, syncFolder } from './store-mark.js'
-import { writeBytes } from './write-bytes.js'
+import { writeAtOnce, writeBytes, writeStream } from './write-bytes.js'
 
 export interface DirectoryStoreSettings {
   readonly directory: string
@@ -78,14 +78,12 @@ export class DirectoryStore implements ObjectStore {
   stage(name: string, bytes: ByteSource, options: PutOptions = {}): Promise<StoredObject> {
     return this.#use(name, async (path) => {
       await this.#makeFolder(dirname(path))
-      const file = await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644)
-      try {
-        const stored = await writeBytes(file, bytes, options)
-        this.#staged.set(name, (this.#staged.get(name) ?? 0) + 1)
-        return stored
-      } finally {
-        await file.close()
-      }
+      const flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW
+      const stored = await (bytes instanceof Uint8Array
+        ? writeAtOnce(path, flags, bytes, options)
+        : writeStream(path, flags, bytes, options))
+      this.#staged.set(name, (this.#staged.get(name) ?? 0) + 1)
+      return stored
     })
   }
 
