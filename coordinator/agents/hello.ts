@@ -45,12 +45,9 @@ function compareRun(term: Term, entry: RunEntry, { held, nodeId, sameBoot }: Kno
     if (holding.nodeId === nodeId && (!named || named.released))
       runs.set(entry, release(entry.record, holding.attempt))
   }
-  if (!current || isHeld) return []
-  if (!isFinal(entry.record.state)) runs.set(entry, lostRecord(term, entry, sameBoot))
-  if (isFinal(entry.record.state)) {
-    entry.forgotten = true
-    term.archive.consider(entry)
-  }
+  if (current && !isHeld && !isFinal(entry.record.state)) runs.set(entry, lostRecord(term, entry, sameBoot))
+  if (current && !isHeld && isFinal(entry.record.state)) entry.forgotten = true
+  term.archive.consider(entry)
   return []
 }
 

@@ -21,7 +21,10 @@ export function takeReport(term: Term, sender: Sender, report: Report): ReportAn
   const { id, number } = report
   const entry = term.memory.runs.get(id.runId)
   if (!entry || !isCurrent(entry, id, sender.nodeId)) {
-    if (entry && report.released) term.memory.runs.set(entry, releaseFrom(entry, id, sender.nodeId))
+    if (entry && report.released) {
+      term.memory.runs.set(entry, releaseFrom(entry, id, sender.nodeId))
+      term.archive.consider(entry)
+    }
     return { id, number, applied: false }
   }
   const key = attemptKey(id)
