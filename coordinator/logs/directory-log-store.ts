@@ -8,6 +8,7 @@ import { RpcError } from '../../common/errors.js'
 import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
 import { diskTrouble, systemCode } from '../../spellfs/disk-errors.js'
 import { syncFolder } from '../../spellfs/store-mark.js'
+import { openNew, pieces, tailOf } from './log-file.js'
 import type { LogStore } from './log-store.js'
 import { OpenLog } from './open-log.js'
 
@@ -40,11 +41,10 @@ const makeFolder = promisify(mkdir)
 const fileFacts = promisify(fstat)
 const syncData = promisify(fdatasync)
 
-const pieceBytes = 64 * 1024
 /** Syncs under way at once: one less than libuv's threads, so that the rest of the program gets to its files. */
 const parallelSyncs = 3
 const runsPerFolder = 1000
-const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+const { O_RDWR, O_NOFOLLOW } = constants
 
 /**
  * Logs as files `<run / 1000>/<run>.<attempt>.log`. Chunks that arrive within `groupMs` are written together, one writev
@@ -103,13 +103,7 @@ export class DirectoryLogStore implements LogStore {
     const file = await this.#openToRead(id)
     if (!file) return
     try {
-      for (let at = offset; at < limit; ) {
-        const piece = Buffer.allocUnsafe(Math.min(pieceBytes, limit - at))
-        const { bytesRead } = await file.read(piece, 0, piece.length, at)
-        if (bytesRead === 0) return
-        yield piece.subarray(0, bytesRead)
-        at += bytesRead
-      }
+      yield* pieces(file, offset, limit)
     } finally {
       await file.close()
     }
@@ -295,29 +289,4 @@ export class DirectoryLogStore implements LogStore {
   #inWords(error: unknown): unknown {
     return diskTrouble(`The store of logs at ${this.#settings.directory}`, error)
   }
-}
-
-/** Most logs are new: this saves asking how long they are. undefined: it was there. */
-async function openNew(path: string): Promise<number | undefined> {
-  try {
-    return await openFile(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644)
-  } catch (error) {
-    if (systemCode(error) === 'EEXIST') return undefined
-    throw error
-  }
-}
-
-async function tailOf(file: FileHandle, lines: number, limit: number): Promise<number> {
-  let newlines = 0
-  for (let end = limit; end > 0; ) {
-    const start = Math.max(0, end - pieceBytes)
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(end - start), 0, end - start, start)
-    for (let index = bytesRead - 1; index >= 0; index--) {
-      if (buffer[index] !== 10 || start + index === limit - 1) continue
-      newlines += 1
-      if (newlines === lines) return start + index + 1
-    }
-    end = start
-  }
-  return 0
 }
