@@ -3,8 +3,10 @@ import type { Clock } from '../common/clock.js'
 import { invariant } from '../common/errors.js'
 import { secureClient, type TlsIdentity } from './secure-client.js'
 
-/** How long one address may take to connect before the next is tried as well, in milliseconds. */
-const patienceMs = 2_000
+/** How long one address may take to connect before the next is tried beside it, in milliseconds. */
+const patienceMs = 1_000
+/** After so long an address that neither connects nor fails is given up. */
+const longestMs = 20_000
 
 /** gRPC clients of several addresses that all lead to the same service. Connected on first use. */
 export class Connections {
@@ -40,15 +42,28 @@ export class Connections {
     this.#clients.clear()
   }
 
+  /** One address after another, each begun when the one before has failed or is slow; the first that connects is used. */
   async #search(): Promise<Client> {
-    for (let step = 0; step < this.#addresses.length; step++) {
-      const at = (this.#current + step) % this.#addresses.length
-      const client = this.#client(at)
-      if (!(await this.#connects(client))) continue
-      this.#current = at
-      return client
+    const attempts: Promise<number | undefined>[] = []
+    const patience = new AbortController()
+    try {
+      for (let step = 0; step < this.#addresses.length; step++) {
+        const at = (this.#current + step) % this.#addresses.length
+        const attempt = this.#connects(this.#client(at)).then((connected) => (connected ? at : undefined))
+        attempts.push(attempt)
+        const slow = this.#clock.sleep(patienceMs, patience.signal).catch(() => undefined)
+        const found = await Promise.race([firstOf(attempts), attempt, slow])
+        if (found !== undefined) return this.#use(found)
+      }
+      return this.#use((await firstOf(attempts)) ?? this.#current)
+    } finally {
+      patience.abort()
     }
-    return this.#client(this.#current)
+  }
+
+  #use(at: number): Client {
+    this.#current = at
+    return this.#client(at)
   }
 
   #client(at: number): Client {
@@ -63,7 +78,7 @@ export class Connections {
 
   #connects(client: Client): Promise<boolean> {
     const channel = client.getChannel()
-    const deadline = this.#clock.now() + patienceMs
+    const deadline = this.#clock.now() + longestMs
     return new Promise((resolve) => {
       const look = (late?: Error) => {
         const state = channel.getConnectivityState(true)
@@ -79,4 +94,14 @@ export class Connections {
       look()
     })
   }
+}
+
+/** The first that gives something; undefined when all have given nothing. */
+async function firstOf(attempts: readonly Promise<number | undefined>[]): Promise<number | undefined> {
+  const successes = attempts.map(async (attempt) => {
+    const found = await attempt
+    if (found === undefined) throw new Error('not connected')
+    return found
+  })
+  return await Promise.any(successes).catch(() => undefined)
 }
