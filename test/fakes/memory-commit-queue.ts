@@ -65,6 +65,11 @@ export class MemoryCommitQueue implements CommitQueue {
     this.#schedule()
   }
 
+  /** Another leads now: nothing more is committed here. */
+  fence(): void {
+    if (!this.lost) this.#lose([])
+  }
+
   /** In the order of keys. */
   entries(): readonly KeyValue[] {
     return [...this.stored].map(([key, value]) => ({ key, value })).sort((a, b) => (a.key < b.key ? -1 : 1))
@@ -102,8 +107,9 @@ export class MemoryCommitQueue implements CommitQueue {
 
   #lose(waiting: readonly Waiting[]): void {
     this.lost = true
-    for (const { reject } of [...waiting, ...this.#waiting]) reject(lostError())
+    const all = [...waiting, ...this.#waiting]
     this.#waiting = []
+    for (const { reject } of all) reject(lostError())
   }
 
   #rejected(): Promise<void> {
