@@ -1,13 +1,5 @@
-/** What a part of a benchmark is given. */
-export interface BenchmarkOptions {
-  /** A tenth of the work or less, to show that it runs. */
-  readonly short: boolean
-  /** Prints one line. */
-  say(line: string): void
-}
-
-/** Measures one thing; gives its figures for the JSON file. */
-export type Part = (options: BenchmarkOptions) => Promise<Readonly<Record<string, unknown>>>
+import type { Part } from './part.js'
+import { measureRate } from './spine/rate.js'
 
 export interface Benchmark {
   readonly name: string
@@ -15,4 +7,4 @@ export interface Benchmark {
 }
 
 /** Each is one command: `npm run bench -- NAME`. */
-export const benchmarks: readonly Benchmark[] = []
+export const benchmarks: readonly Benchmark[] = [{ name: 'spine', parts: { rate: measureRate } }]
