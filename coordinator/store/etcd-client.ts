@@ -80,22 +80,17 @@ export function connectEtcd(settings: EtcdSettings, clock: Clock): Etcd {
     },
     async compact(revision, options) {
       await connections
-        .call('KV', 'compact', { revision }, { timeoutMs: slowCallTimeoutMs, ...options })
+        .call('KV', 'compact', { revision, physical: true }, { timeoutMs: slowCallTimeoutMs, ...options })
         .catch(unless((error) => error.message.includes('has been compacted')))
     },
     async defragment(options) {
       await connections.call('Maintenance', 'defragment', {}, { timeoutMs: slowCallTimeoutMs, ...options })
     },
     async allowWrites(options) {
-      const request = { action: 'DEACTIVATE', memberID: 0, alarm: 'NOSPACE' }
-      const { alarms } = await connections.call(
-        'Maintenance',
-        'alarm',
-        { ...request, action: 'GET' },
-        options,
-      )
+      const alarm = 'Nospace'
+      const { alarms } = await connections.call('Maintenance', 'alarm', { action: 'Get', alarm }, options)
       for (const { memberID } of alarms as readonly { readonly memberID: string }[]) {
-        await connections.call('Maintenance', 'alarm', { ...request, memberID }, options)
+        await connections.call('Maintenance', 'alarm', { action: 'Deactivate', memberID, alarm }, options)
       }
     },
     watch: (key, wake) => watchKey(() => connections.client('Watch'), { key, wake, clock }),

@@ -89,7 +89,7 @@ export interface Etcd {
   /** Ends the lease and deletes its keys. A lease that is gone already is no error. */
   revokeLease(leaseId: string, options?: CallOptions): Promise<void>
   status(options?: CallOptions): Promise<EtcdStatus>
-  /** Forgets all history before `revision`. A revision that is compacted already is no error. */
+  /** Forgets all history before `revision`, its pages free when it resolves. One that is compacted already is no error. */
   compact(revision: number, options?: CallOptions): Promise<void>
   /**
    * Gives free pages of the database's file back, of the one member that is called. It answers nothing meanwhile (about a

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { commitRecordFromValue } from '../../../coordinator/store/commit-record.js'
 import { type Etcd, readKey } from '../../../coordinator/store/etcd.js'
@@ -121,10 +122,13 @@ test('a transaction that arrives a second time, later, changes nothing', async (
 })
 
 test('a request that never arrived is sent again', async (t) => {
-  const { queue, proxy, direct } = await leader(t)
+  const { queue, leadership, proxy, direct } = await leader(t)
   proxy.refuse()
   const added = queue.add(put('late'))
-  while (queue.stats().unknownOutcomes === 0) await new Promise(setImmediate)
+  while (queue.stats().unknownOutcomes === 0) {
+    leadership.assertLeading()
+    await turn()
+  }
   proxy.accept()
   await added
   t.is(await commitNumber(direct), 1)
@@ -182,7 +186,7 @@ test('while the outcome is unknown nobody is told, and with the term all is', as
   void added.catch(() => {}).then(() => (told = true))
   while (leadership.isLeading()) {
     t.false(told)
-    await new Promise(setImmediate)
+    await turn()
   }
   await t.throwsAsync(added, { code: 'UNAVAILABLE' })
 })

@@ -1,10 +1,11 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { systemClock } from '../../../common/clock.js'
 import { silentLog } from '../../../common/log.js'
 import { Compaction, defaultCompactionSettings } from '../../../coordinator/store/compaction.js'
 import { type Etcd, EtcdError } from '../../../coordinator/store/etcd.js'
 import { startEtcd } from '../../fixtures/etcd.js'
-import { makeCandidate } from '../../fixtures/leader.js'
+import { type Led, makeCandidate } from '../../fixtures/leader.js'
 
 interface Written {
   bytes: number
@@ -64,7 +65,7 @@ test('a database over its quota makes space, and the commit that waited for it i
   const value = 'x'.repeat(200_000)
   while (queue.stats().unknownOutcomes === 0) {
     const added = queue.add({ puts: [{ key: 'k', value: `${queue.stats().transactions} ${value}` }] })
-    await Promise.race([added, seen(() => queue.stats().unknownOutcomes > 0)])
+    await Promise.race([added, untilUnknown({ queue, leadership })])
   }
   t.true((await etcd.status()).outOfSpace)
   await compactionOf(etcd, { bytes: 0 }, quotaBytes).check()
@@ -76,6 +77,9 @@ test('a database over its quota makes space, and the commit that waited for it i
   await leadership.resign()
 })
 
-async function seen(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(setImmediate)
+async function untilUnknown({ queue, leadership }: Pick<Led, 'queue' | 'leadership'>): Promise<void> {
+  while (queue.stats().unknownOutcomes === 0) {
+    leadership.assertLeading()
+    await turn()
+  }
 }
