@@ -42,7 +42,7 @@ export function build(world: World): Command {
     .option('-l, --label <label>', 'only runs with this label; repeated: with any of them', collect, [])
     .option('-p, --project <name>', 'only runs of this project')
     .option('--uncategorized', 'only runs in no project')
-    .option('--trunc', 'cut long commands (default)')
+    .option('--trunc', 'cut long commands', true)
     .option('--no-trunc', 'show whole commands')
     .option('-v, --verbose', 'more columns')
     .option('--include-jupyter', 'workspace and TensorBoard runs as well')

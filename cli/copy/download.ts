@@ -63,6 +63,7 @@ export class Download {
     try {
       const request = { path: this.#wish.path, recursive: true }
       for await (const part of this.#api.stream<FilePart__Output>('Files', 'Read', request)) {
+        slow.end()
         if (part.entry) await this.#begin(part.entry, base)
         if (part.data.length > 0) await this.#write(part.data)
       }

@@ -12,6 +12,7 @@ export const program = join(dirname(dirname(dirname(dirname(fileURLToPath(import
 export interface Ended {
   readonly code: number | null
   readonly stdout: string
+  /** Without the notes that a slow answer brings: on a busy machine any answer may be slow. */
   readonly stderr: string
   readonly bytes: Buffer
 }
@@ -112,7 +113,12 @@ function launch(
     child.on('error', reject)
     child.on('close', (code) => {
       for (const look of waiting) look()
-      resolve({ code, stdout: text(), stderr: Buffer.concat(err).toString(), bytes: Buffer.concat(out) })
+      resolve({
+        code,
+        stdout: text(),
+        stderr: withoutSlowNotes(Buffer.concat(err).toString()),
+        bytes: Buffer.concat(out),
+      })
     })
   })
   return {
@@ -132,4 +138,8 @@ function launch(
     signal: (name) => child.kill(name),
     closeStdout: () => child.stdout.destroy(),
   }
+}
+
+function withoutSlowNotes(stderr: string): string {
+  return stderr.replaceAll(/^(Waiting for|Copying) .*(…|\.\.\.)\n/gm, '')
 }
