@@ -7,6 +7,18 @@ const afterCommand = (state: RunState): boolean => state === 'saving' || state =
 /** Stop and kill may come at any time: they say nothing about where in its life a run is. */
 const steered = (state: RunState): boolean => state === 'stopping' || state === 'killing'
 
+const beforeCommand: ReadonlySet<RunState> = new Set([
+  'user_requested',
+  'machine_requested',
+  'building',
+  'mounting',
+])
+
+/** Bytes of a log can be here before the report that their attempt is running: a reader sees that first. */
+export function mayShowLog(run: RunView): boolean {
+  return !beforeCommand.has(run.state)
+}
+
 /** The run as it was when its command ended: what a reader sees before the last of its log. undefined: it goes on. */
 export function beforeLogEnds(run: RunView): RunView | undefined {
   const lastBefore = run.states.findLastIndex(({ state }) => !afterCommand(state) && !steered(state))

@@ -5,13 +5,14 @@ import { isFinal } from '../../proto/model/run-state.js'
 import type { RunView } from '../core/records.js'
 import type { Leader } from '../leader.js'
 import type { LogStore } from '../logs/log-store.js'
-import { beforeLogEnds, sameForReader } from './follow-order.js'
+import { beforeLogEnds, mayShowLog, sameForReader } from './follow-order.js'
 import { RunFeed } from './run-feed.js'
 import type { RunLines } from './run-lines.js'
 import { runToWire } from './run-to-wire.js'
 
 // What a follower is sent, in the order in which a reader should see it: a state that comes after the command's end is
-// held back until all of the log has been sent; then the newest of what was held back goes out. Nothing piles up for a
+// held back until all of the log has been sent, then the newest of what was held back goes out; bytes that are here before
+// their attempt is known to be running wait for that. Nothing piles up for a
 // slow follower but the newest view and a bounded list of lines: log bytes are read when they can be written.
 
 /** How long a run may have been final while bytes of its log are still on their way, in milliseconds. */
@@ -67,7 +68,7 @@ class Follower {
       if (!held || early.states.length > this.#request.statesSeen || !this.#sent)
         yield* this.#state(held ? early : run)
       yield* this.#lines()
-      if (this.#request.logs) yield* this.#log(run)
+      if (this.#request.logs && mayShowLog(run)) yield* this.#log(run)
       const missing = held ? await this.#missing(run) : 0
       if (missing > 0 && this.#request.follow && (await this.#feed.changed(seen, this.#patience(run))))
         continue

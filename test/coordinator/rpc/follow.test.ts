@@ -109,6 +109,31 @@ test.serial('a follower sees states and bytes as they happen, the last bytes bef
   t.deepEqual((await reading).story, whole)
 })
 
+test.serial('bytes that arrive before their run is known to be running are shown after that', async (t) => {
+  const { node } = t.context
+  const id = await begin(t)
+  const events = t.context.users
+    .serverStream(follow, { runId: id.runId, follow: true, logs: true })
+    [Symbol.asyncIterator]()
+  const reader = new Reader()
+  const readUntil = async (done: () => boolean) => {
+    while (!done()) {
+      const { value } = await events.next()
+      if (value) reader.take(t, value)
+    }
+  }
+  await node.reached(id, 'building')
+  await readUntil(() => reader.story.includes('BUILDING'))
+  await node.ship(id, 0, Buffer.from('hello world\n'))
+  await node.lines([{ id, text: 'after the bytes', verbose: false, error: false }])
+  await readUntil(() => reader.lines.length > 0)
+  await node.reached(id, 'running')
+  await node.ended(id, 12)
+  await node.finished(id)
+  await readUntil(() => reader.story.includes('COMPLETE'))
+  t.deepEqual(reader.story, whole)
+})
+
 test.serial('whoever comes later sees the same story', async (t) => {
   const { node } = t.context
   const id = await begin(t)
