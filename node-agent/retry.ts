@@ -44,3 +44,19 @@ export async function retry<Result>(
 export function isUnavailable(error: unknown): boolean {
   return error instanceof RpcError && (error.code === 'UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED')
 }
+
+const passing: ReadonlySet<string> = new Set([
+  'UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+  'ABORTED',
+  'RESOURCE_EXHAUSTED',
+  'CANCELLED',
+  'DATA_LOSS',
+  'INTERNAL',
+  'UNKNOWN',
+])
+
+/** Nobody has refused this for good: where giving up loses something, it is tried again. */
+export function mayPass(error: unknown): boolean {
+  return error instanceof RpcError && passing.has(error.code)
+}

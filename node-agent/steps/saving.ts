@@ -1,12 +1,12 @@
-import { RpcError } from '../../common/errors.js'
+import { messageOf, RpcError } from '../../common/errors.js'
 import type { Attempt } from '../attempts/attempt.js'
 import { scanOutputs } from '../outputs/scan.js'
 import { type SavedOutputs, sendOutputs } from '../outputs/send.js'
-import { isUnavailable, retry } from '../retry.js'
+import { mayPass, retry } from '../retry.js'
 import { nothingToTakeDown, type Step } from './step.js'
 import type { StepParts } from './step-parts.js'
 
-/** Brings what the run has made to the store. While that is away it waits: nothing is lost. Reports what was saved. */
+/** Brings what the run has made to the store. While that is away or full it waits: nothing is lost. Reports what was saved. */
 export function makeSaving(parts: StepParts): Step {
   return {
     name: 'saving',
@@ -19,8 +19,9 @@ export function makeSaving(parts: StepParts): Step {
           backoff: { firstMs: 500, maxMs: 30_000 },
           giveUpAfterMs: Number.POSITIVE_INFINITY,
           signal: attempt.work,
-          worthwhile: isUnavailable,
-          onWait: () => attempt.line('Saving waits: the outputs can not be brought to the store just now.'),
+          worthwhile: mayPass,
+          onWait: (error) =>
+            attempt.line(`Saving waits for the store, and goes on by itself: ${messageOf(error)}`),
         },
         parts,
       )
