@@ -54,10 +54,12 @@ test('a single file and a folder keep their names', async (t) => {
 })
 
 test('what is here already is kept, overwritten, or asked about', async (t) => {
-  const { spell, onTerminal, cwd } = await loggedIn(
-    t,
-    sends(file('runs/7/a', 'new'), file('runs/7/b', 'new')),
-  )
+  const { spell, onTerminal, cwd } = await loggedIn(t, {
+    async *'Files/Read'({ path }: { path: string }) {
+      yield file('runs/7/a', 'new')
+      if (path === 'runs/7') yield file('runs/7/b', 'new')
+    },
+  })
   const here = join(cwd, 'a')
   writeFileSync(here, 'old')
   const unasked = await spell(['cp', 'runs/7'])
