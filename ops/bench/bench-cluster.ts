@@ -9,8 +9,8 @@ import type { ClusterStatus } from '../../cli/cluster/status.js'
 import { readConfig } from '../../cli/config.js'
 import { Channel } from '../../proto/channel.js'
 
-const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
-export const spellProgram = join(root, 'dist/bundle/spell.cjs')
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+export const spellProgram = join(root, 'bundle/spell.cjs')
 
 /** A real cluster in a folder of its own, for one measurement. */
 export interface BenchCluster {
