@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
+import { execa } from 'execa'
 import type { Task } from '../../node-agent/runtimes/runtime.js'
+import type { Starting } from '../fixtures/starting-process.js'
 import type { RuntimeCase } from './runtime-contract.js'
 import { type Bench, never, output, outputHash, until, untilOutput } from './runtime-under-test.js'
 
@@ -176,6 +180,24 @@ export const processContract: Readonly<Record<string, RuntimeCase>> = {
       'NAME',
       'PATH',
     ])
+  },
+
+  'a task outlives the process that started it, with every byte': async (t, bench) => {
+    const { name } = bench.runtime
+    if (name === 'dummy') return t.fail()
+    const task = bench.task('for i in $(seq 30); do echo $i; cat printed; sleep 0.1; done; exit 12')
+    writeFileSync(join(task.spellFolder, 'printed'), binary())
+    const starting: Starting = { runtime: name, attemptsFolder: bench.folder, task }
+    const program = fileURLToPath(new URL('../fixtures/starting-process.js', import.meta.url))
+    const agent = execa('node', [program, JSON.stringify(starting)], { reject: false, buffer: false })
+    await once(agent.stdout, 'data')
+    agent.kill('SIGKILL')
+    await agent
+    t.is(await bench.runtime.inspect(task.id), 'running')
+    t.is((await bench.runtime.wait(task.id, never)).exitCode, 12)
+    const expected = createHash('sha256')
+    for (let index = 1; index <= 30; index += 1) expected.update(`${index}\n`).update(binary())
+    t.is(outputHash(task), expected.digest('hex'))
   },
 
   'it runs in its working folder': async (t, bench) => {
