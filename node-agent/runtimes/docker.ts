@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { chmod, chown, open, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { getgid, getuid } from 'node:process'
+import { chmod, chown, open, readFile, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { getuid } from 'node:process'
 import { LRUCache } from 'lru-cache'
 import { backoffMs } from '../../common/backoff.js'
 import type { Clock } from '../../common/clock.js'
@@ -9,10 +9,12 @@ import { RpcError } from '../../common/errors.js'
 import type { Random } from '../../common/random.js'
 import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
 import { controlFolderOf, parseAttemptKey } from './control-folder.js'
-import { type ContainerSettings, containerOf, labels, ownerChange } from './docker-container.js'
+import { type ContainerSettings, containerOf, labels } from './docker-container.js'
 import { DockerEngine } from './docker-engine.js'
+import { readExitNote, reserveNotes } from './exit-note.js'
 import { type EngineInfo, factsOf } from './docker-facts.js'
 import { ensureImage } from './docker-image.js'
+import { changeOwner, ownerOfAgent } from './docker-owners.js'
 import { type Owner, ownerOf } from './image-owner.js'
 import type { Prepared, Runtime, RuntimeFacts, Task, TaskEnd, TaskState } from './runtime.js'
 import { findStaticBusybox } from './static-busybox.js'
@@ -72,15 +74,18 @@ export class DockerRuntime implements Runtime {
 
   async prepare(task: Task, progress: (line: string) => void, signal: AbortSignal): Promise<Prepared> {
     this.#container()
+    if (ownerOfAgent() && (await this.inspect(task.id)) === 'absent') await this.#takeBack(task.spellFolder)
     const image = await ensureImage(this.#engine, { image: task.image, progress, signal }, this.#clock)
     const owner = this.#owners.get(image.digest) ?? (await ownerOf(this.#engine, image, signal))
     this.#owners.set(image.digest, owner)
-    return { imageDigest: image.digest, owner }
+    // An agent without root makes `/spell` as its own; it is given away at the start, and taken back at the end.
+    return { imageDigest: image.digest, owner: ownerOfAgent() ? undefined : owner }
   }
 
   async start(task: Task, prepared: Prepared): Promise<void> {
     requireWorkingFolder(task)
-    await makeWritable(task, prepared)
+    const owner = await this.#ownerOfImage(prepared)
+    await makeWritable(task, owner)
     const label = { [labels.node]: this.#scope, [labels.attempt]: attemptKey(task.id) }
     const body = containerOf(task, prepared, this.#container(), label)
     const query = { name: this.#nameOf(task.id) }
@@ -92,6 +97,7 @@ export class DockerRuntime implements Runtime {
       accepted: [409],
     })
     if (created.status === 409 && (await this.#state(task.id))?.Status !== 'created') return
+    if (ownerOfAgent()) await changeOwner(this.#engine, task.spellFolder, owner, this.#container())
     try {
       await this.#engine.call({ method: 'POST', path: this.#path(task.id, 'start'), accepted: [304] })
     } catch (error) {
@@ -105,7 +111,7 @@ export class DockerRuntime implements Runtime {
         await this.#engine.call({ method: 'POST', path: this.#path(id, 'wait'), signal })
         const state = await this.#state(id, signal)
         if (!state) throw vanished(id)
-        if (state.Status === 'exited' || state.Status === 'dead') return await this.#endOf(id, state)
+        if (state.Status === 'exited' || state.Status === 'dead') return this.#endOf(id, state)
         if (state.Status === 'created')
           throw new RpcError('FAILED_PRECONDITION', `The command of ${attemptKey(id)} was never started.`)
       } catch (error) {
@@ -162,33 +168,8 @@ export class DockerRuntime implements Runtime {
   }
 
   async reclaim(_id: AttemptId, folder: string): Promise<void> {
-    const owner = { uid: getuid?.() ?? 0, gid: getgid?.() ?? 0 }
-    if (owner.uid === 0) return
-    const image = await this.#helperImage()
-    const body = ownerChange(folder, owner, image, this.#container())
-    const created = await this.#engine.call({ method: 'POST', path: '/containers/create', body })
-    const path = `/containers/${(created.body as { Id: string }).Id}`
-    try {
-      await this.#engine.call({ method: 'POST', path: `${path}/start` })
-      await this.#engine.call({ method: 'POST', path: `${path}/wait` })
-    } finally {
-      await this.#engine.call({ method: 'DELETE', path, query: { force: '1' }, accepted: [404] })
-    }
-  }
-
-  /** An image of nothing: all that a helper needs is mounted into it. */
-  async #helperImage(): Promise<string> {
-    const [repo, tag] = ['spell-helper', '1']
-    const known = await this.#engine.call({
-      method: 'GET',
-      path: `/images/${repo}:${tag}/json`,
-      accepted: [404],
-    })
-    if (known.status === 404) {
-      const query = { fromSrc: '-', repo, tag }
-      await this.#engine.call({ method: 'POST', path: '/images/create', query, file: Buffer.alloc(1024) })
-    }
-    return `${repo}:${tag}`
+    const agent = ownerOfAgent()
+    if (agent) await changeOwner(this.#engine, folder, agent, this.#container())
   }
 
   async #state(id: AttemptId, signal?: AbortSignal): Promise<ContainerState | undefined> {
@@ -197,11 +178,29 @@ export class DockerRuntime implements Runtime {
     return answer.status === 404 ? undefined : (answer.body as { State: ContainerState }).State
   }
 
+  /** Who the command runs as; `prepare` found it out, in this life of the agent or an earlier one. */
+  async #ownerOfImage({ imageDigest = '' }: Prepared): Promise<Owner> {
+    const known = this.#owners.get(imageDigest)
+    if (known) return known
+    const signal = AbortSignal.timeout(killPatienceMs)
+    const options = { image: imageDigest, progress: () => undefined, signal }
+    return await ownerOf(this.#engine, await ensureImage(this.#engine, options, this.#clock), signal)
+  }
+
+  /** For an agent without root: takes back what it gave to a container's user, if that is still so. */
+  async #takeBack(folder: string): Promise<void> {
+    const agent = ownerOfAgent()
+    const uid = await stat(folder).then(
+      (facts) => facts.uid,
+      () => agent?.uid,
+    )
+    if (agent && uid !== agent.uid) await changeOwner(this.#engine, folder, agent, this.#container())
+  }
+
   /** The supervisor's own note of the status counts first: an engine that was away may not have learned it. */
-  async #endOf(id: AttemptId, state: ContainerState): Promise<TaskEnd> {
-    const file = join(controlFolderOf(this.#settings.attemptsFolder, id), 'exit')
-    const noted = /^(\d+)\n$/.exec(await readFile(file, 'utf8').catch(() => ''))?.[1]
-    return { exitCode: Number(noted ?? state.ExitCode), outOfMemory: state.OOMKilled }
+  #endOf(id: AttemptId, state: ContainerState): TaskEnd {
+    const noted = readExitNote(controlFolderOf(this.#settings.attemptsFolder, id))
+    return { exitCode: noted ?? state.ExitCode, outOfMemory: state.OOMKilled }
   }
 
   /** A signal may come before the supervisor listens; it then finds this file. */
@@ -242,16 +241,15 @@ export class DockerRuntime implements Runtime {
 }
 
 /** The supervisor, which runs as the image's user, writes to the control folder and to the output file. */
-async function makeWritable(task: Task, prepared: Prepared): Promise<void> {
+async function makeWritable(task: Task, { uid, gid }: Owner): Promise<void> {
   const file = await open(task.outputFile, 'a')
   await file.close()
-  const { uid, gid } = prepared.owner ?? { uid: 0, gid: 0 }
+  const files = [task.outputFile, ...reserveNotes(task.controlFolder)]
   if (uid === getuid?.()) return
-  if (getuid?.() === 0) {
-    await chown(task.outputFile, uid, gid)
-    await chown(task.controlFolder, uid, gid)
-  } else if (uid !== 0) {
-    await chmod(task.outputFile, 0o666)
+  if (getuid?.() === 0)
+    await Promise.all([task.controlFolder, ...files].map((path) => chown(path, uid, gid)))
+  else if (uid !== 0) {
+    await Promise.all(files.map((path) => chmod(path, 0o666)))
     await chmod(task.controlFolder, 0o777)
   }
 }
