@@ -8,6 +8,7 @@ import { Channel } from '../proto/channel.js'
 import type { AgentHello, Inventory } from '../proto/model/link.js'
 import { Attempts } from './attempts/attempts.js'
 import { Cleaner } from './attempts/cleaner.js'
+import { FolderPool } from './attempts/folder-pool.js'
 import { sweep } from './attempts/sweep.js'
 import type { BootClock } from './boot-clock.js'
 import { CodeCache } from './code/code-cache.js'
@@ -96,6 +97,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     inventory.stop()
     attempts.leave()
     await upwards.shipper.close()
+    upwards.heartbeats.close()
     await journal.close()
     folder.release()
     if (stopping.signal.reason instanceof RpcError) throw stopping.signal.reason
@@ -156,6 +158,7 @@ function makeAttempts(
   const stepParts: StepParts = {
     ...parts,
     settings: { ...settings, baseEnvironment: baseEnvironment(runtime.name) },
+    folders: new FolderPool(folder.attempts),
     ...{ bytes, codeCache, logs: shipper, inBackground: made.inBackground },
   }
   return new Attempts(

@@ -9,6 +9,7 @@ import {
 import type { AttemptLine } from '../../proto/model/link.js'
 import type { BootClock } from '../boot-clock.js'
 import type { Journal } from '../journal/journal.js'
+import type { Prepared } from '../runtimes/runtime.js'
 import {
   type Assigned,
   type DatedReport,
@@ -17,6 +18,7 @@ import {
   encodeReport,
   type Fact,
 } from './entries.js'
+import type { Untouched } from './folder-pool.js'
 import { type AttemptFolders, foldersOf } from './folders.js'
 import { type Intent, outranks } from './intent.js'
 import { isBeforeStart, type Progress, progressAfter, type Restored } from './restore.js'
@@ -28,6 +30,14 @@ export interface AttemptParts {
   /** Called once for each report, in order, after it has become durable. */
   readonly onReport: (report: Report) => void
   readonly onLine: (line: AttemptLine) => void
+}
+
+/** What one step hands to a later one of the same process; a later process finds it in the fact `starting`. */
+export interface Parcel {
+  prepared?: Prepared
+  workingDirectory?: string
+  /** How an empty `/spell` was before the run. */
+  emptySpell?: Untouched
 }
 
 /** Why waiting or working for an attempt ends although it is not through. */
@@ -47,6 +57,7 @@ export class Attempt {
   readonly key: string
   readonly folders: AttemptFolders
   readonly assignedAtMs: number
+  readonly parcel: Parcel = {}
   readonly #parts: AttemptParts
   readonly #work = new AbortController()
   readonly #watch = new AbortController()

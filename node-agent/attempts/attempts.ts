@@ -14,7 +14,6 @@ import type { Steps } from '../steps/steps.js'
 import { logLimitOf } from '../steps/task.js'
 import { Attempt } from './attempt.js'
 import type { Cleaner } from './cleaner.js'
-import { foldersOf } from './folders.js'
 import { live } from './life.js'
 import { isBeforeStart, restore } from './restore.js'
 
@@ -215,15 +214,16 @@ export class Attempts {
 
   #forgetIfDone(held: Held): void {
     const { attempt } = held
-    const { journal, outbox, cleaner, steps } = this.#parts
+    const { journal, outbox, cleaner, folders } = this.#parts
     if (!held.over || !held.logSafe || held.forgetting || outbox.hasUnanswered(attempt.id)) return
     held.forgetting = true
     const forgotten = journal.append('forgotten', attempt.id, Buffer.alloc(0)).then(async () => {
       this.#parts.failpoints.reach('forgotten')
       this.#held.delete(attempt.key)
-      steps.drop(attempt)
       this.#parts.onForgotten(attempt.id)
-      await cleaner.removeFolder(foldersOf(this.#settings.attemptsFolder, attempt.id).folder)
+      const { emptySpell } = attempt.parcel
+      if (!emptySpell || !folders.giveBack(attempt.folders, emptySpell))
+        await cleaner.removeFolder(attempt.folders.folder)
     })
     this.#parts.inBackground(forgotten)
   }

@@ -5,6 +5,7 @@ import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
 import { parseAttemptKey } from '../runtimes/control-folder.js'
 import type { Runtime } from '../runtimes/runtime.js'
 import type { Attempts } from './attempts.js'
+import { isSpare } from './folder-pool.js'
 
 /**
  * After a start: takes away what is left of attempts that were let go of before the agent could clean up. What still runs
@@ -28,7 +29,7 @@ export async function sweep(
   }
   for (const name of await readdir(attemptsFolder)) {
     const id: AttemptId | undefined = parseAttemptKey(name)
-    if (!id || known.has(name) || runs.has(name) || attempts.has(id)) continue
+    if (id ? known.has(name) || runs.has(name) || attempts.has(id) : !isSpare(name)) continue
     await rm(join(attemptsFolder, name), { recursive: true, force: true })
   }
 }

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
 import type { BootClock } from '../boot-clock.js'
 
 /**
@@ -7,15 +7,15 @@ import type { BootClock } from '../boot-clock.js'
  */
 export class Heartbeats {
   readonly #boot: BootClock
-  readonly #file: string
+  readonly #fd: number
   readonly #sent = new Map<number, number>()
   #sequence = 0
   #heardAtMs: number | undefined
 
   constructor(boot: BootClock, file: string) {
     this.#boot = boot
-    this.#file = file
     this.#heardAtMs = readHeard(file, boot.bootId)
+    this.#fd = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600)
   }
 
   get heardAtMs(): number | undefined {
@@ -43,11 +43,20 @@ export class Heartbeats {
   heardAt(sentAtMs: number): void {
     if (sentAtMs <= (this.#heardAtMs ?? Number.NEGATIVE_INFINITY)) return
     this.#heardAtMs = sentAtMs
-    writeFileSync(this.#file, JSON.stringify({ v: 1, bootId: this.#boot.bootId, heardAtMs: sentAtMs }))
+    // Always as long as before: nothing is ever cut off, so that no moment is without a whole text.
+    const text = JSON.stringify({ v: 1, bootId: this.#boot.bootId, heardAtMs: sentAtMs })
+    writeSync(this.#fd, text.padEnd(recordBytes), 0)
+  }
+
+  /** To be called once. */
+  close(): void {
+    closeSync(this.#fd)
   }
 }
 
-/** Cut off by a crash: as if nothing had been heard since then; the attempt's own beginning counts instead. */
+const recordBytes = 120
+
+/** Where it can't be read nothing was heard; the attempt's own beginning counts instead. */
 function readHeard(file: string, bootId: string): number | undefined {
   try {
     const kept = JSON.parse(readFileSync(file, 'utf8')) as { bootId?: string; heardAtMs?: number }

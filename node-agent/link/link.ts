@@ -1,5 +1,5 @@
 import { type BackoffSettings, backoffMs } from '../../common/backoff.js'
-import type { Clock } from '../../common/clock.js'
+import type { Clock, Timer } from '../../common/clock.js'
 import { RpcError } from '../../common/errors.js'
 import type { Failpoints } from '../../common/failpoint.js'
 import type { Log } from '../../common/log.js'
@@ -102,6 +102,7 @@ class LinkSession {
   #helloSentAtMs = 0
   #answeredAtMs: number | undefined
   #intervalMs: number
+  #nextBeat: Timer | undefined
 
   constructor(address: string, settings: LinkSettings, parts: LinkParts) {
     this.#address = address
@@ -185,11 +186,12 @@ class LinkSession {
       return
     }
     sender.heartbeat(heartbeats.send())
-    const timer = clock.timer(this.#intervalMs, () => this.#beat())
-    this.#ended.signal.addEventListener('abort', () => timer.cancel(), { once: true })
+    this.#nextBeat = clock.timer(this.#intervalMs, () => this.#beat())
   }
 
+  /** Safe to call twice. */
   #end(code: 'CANCELLED' | 'UNAVAILABLE' | 'DEADLINE_EXCEEDED', sentence: string): void {
+    this.#nextBeat?.cancel()
     this.#ended.abort(new RpcError(code, sentence))
   }
 }

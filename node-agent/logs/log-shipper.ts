@@ -44,6 +44,8 @@ export class LogShipper {
   #stream: Conversation<LogReplies__Output> | undefined
   #underway = 0
   #pumping = false
+  /** Something came while a batch was being sent. */
+  #wanted = false
   #looking: Timer | undefined
   #lookedAnywayMs = 0
   #tellSafe: (id: AttemptId) => void = () => undefined
@@ -164,13 +166,16 @@ export class LogShipper {
   }
 
   #pump(): void {
+    this.#wanted = true
     if (this.#pumping || !this.#stream) return
     this.#pumping = true
+    this.#wanted = false
     this.#send(this.#stream)
       // The stream's own end says what went wrong; the next one begins anew.
       .catch((error: unknown) => this.#parts.log.debug('A batch of logs was not sent', { error }))
       .finally(() => {
         this.#pumping = false
+        if (this.#wanted) this.#pump()
       })
   }
 
@@ -182,7 +187,7 @@ export class LogShipper {
       let room = messageBytes
       for (const source of this.#sources.values()) {
         if (!source.dirty || room <= 0) continue
-        const chunk = await this.#chunkOf(source, room)
+        const chunk = await this.#chunkOf(source, room, stream)
         if (chunk) chunks.push(chunk)
         room -= chunk?.data.length ?? 0
       }
@@ -192,7 +197,7 @@ export class LogShipper {
   }
 
   /** The next bytes of a log, or the question how far the leader has it. */
-  async #chunkOf(source: LogSource, room: number) {
+  async #chunkOf(source: LogSource, room: number, stream: Conversation<LogReplies__Output>) {
     if (source.durable === undefined) {
       source.dirty = false
       if (source.asked) return undefined
@@ -207,8 +212,14 @@ export class LogShipper {
     // It stays dirty, and is looked at again when a reply has made room.
     if (windowLeft <= 0) return undefined
     source.dirty = false
+    const offset = source.sent
     const data = await source.read(windowLeft)
     if (source.over) return undefined
+    // Meanwhile another stream began, or the leader said that it has more: what was read is not what is next.
+    if (this.#stream !== stream || source.sent !== offset) {
+      source.dirty = true
+      return undefined
+    }
     if (data.length === 0) {
       if (source.finalBytes !== undefined && source.sent < source.finalBytes) {
         this.#parts.log.error('The end of a log is gone from the disk', { attempt: attemptKey(source.id) })
@@ -216,7 +227,6 @@ export class LogShipper {
       }
       return undefined
     }
-    const offset = source.sent
     source.sent += data.length
     this.#underway += data.length
     source.grewAtMs = this.#parts.clock.monotonic()

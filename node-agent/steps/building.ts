@@ -1,13 +1,10 @@
-import { mkdir } from 'node:fs/promises'
-import type { Attempt } from '../attempts/attempt.js'
 import { isUnavailable, retry } from '../retry.js'
-import type { Prepared } from '../runtimes/runtime.js'
 import { nothingToTakeDown, type Step } from './step.js'
 import type { StepParts } from './step-parts.js'
 import { taskOf } from './task.js'
 
 /** Gets ready what the command needs below it: the image. Reports that Building is reached. */
-export function makeBuilding(parts: StepParts, prepared: (attempt: Attempt, result: Prepared) => void): Step {
+export function makeBuilding(parts: StepParts): Step {
   return {
     name: 'building',
     reportedAs: 'building',
@@ -17,10 +14,9 @@ export function makeBuilding(parts: StepParts, prepared: (attempt: Attempt, resu
           attempt.report({ kind: 'reached', state: 'building', dockerImageDigest: undefined }),
         )
       parts.failpoints.reach('building')
-      await mkdir(attempt.folders.control, { recursive: true })
-      await mkdir(attempt.folders.spell, { recursive: true })
+      parts.folders.make(attempt.folders)
       const task = taskOf(attempt, '', parts.settings)
-      const result = await retry(
+      attempt.parcel.prepared = await retry(
         () => parts.runtime.prepare(task, (line) => attempt.line(line, 'verbose'), attempt.work),
         {
           backoff: { firstMs: 200, maxMs: 10_000 },
@@ -32,7 +28,6 @@ export function makeBuilding(parts: StepParts, prepared: (attempt: Attempt, resu
         parts,
       )
       parts.failpoints.reach('prepared')
-      prepared(attempt, result)
     },
     down: nothingToTakeDown,
   }

@@ -1,8 +1,8 @@
+import { invariant } from '../../common/errors.js'
 import type { Attempt } from '../attempts/attempt.js'
 import { isBeforeStart } from '../attempts/restore.js'
 import { finalLog } from '../logs/final-log.js'
 import { isUnavailable, retry } from '../retry.js'
-import type { Prepared } from '../runtimes/runtime.js'
 import { Lost, type Step } from './step.js'
 import type { StepParts } from './step-parts.js'
 import { superviseTask } from './supervise.js'
@@ -12,17 +12,15 @@ import { logLimitOf, taskOf } from './task.js'
  * Starts the command, or finds it started, and is there until its last process has ended, by itself or because someone
  * wished it. Reports Running, and then how it ended: with that nothing is held any more.
  */
-export function makeRunning(
-  parts: StepParts,
-  parcel: { prepared(attempt: Attempt): Prepared; placed(attempt: Attempt): string },
-): Step {
+export function makeRunning(parts: StepParts): Step {
   return {
     name: 'running',
     reportedAs: 'running',
     async up(attempt) {
       if (isBeforeStart(attempt.progress)) {
-        const { imageDigest, owner } = parcel.prepared(attempt)
-        await attempt.noteStarting({ workingDirectory: parcel.placed(attempt), imageDigest, owner })
+        const { prepared, workingDirectory = '' } = attempt.parcel
+        invariant(prepared, 'building comes before running')
+        await attempt.noteStarting({ workingDirectory, ...prepared })
       }
       if (attempt.starting?.bootId !== parts.boot.bootId)
         throw new Lost('The machine was started anew while the run was going on.')

@@ -4,6 +4,7 @@ import type { Log } from '../../common/log.js'
 import type { Random } from '../../common/random.js'
 import type { AttemptId } from '../../proto/model/attempt.js'
 import type { OutputPart } from '../../proto/model/files.js'
+import type { FolderPool } from '../attempts/folder-pool.js'
 import type { BootClock } from '../boot-clock.js'
 import type { CodeCache } from '../code/code-cache.js'
 import type { Runtime } from '../runtimes/runtime.js'
@@ -50,6 +51,7 @@ export interface StepParts {
   readonly failpoints: Failpoints
   readonly bytes: Bytes
   readonly codeCache: CodeCache
+  readonly folders: FolderPool
   readonly logs: EndedLogs
   /** Nobody waits for this; when it fails, the journal has said so to the whole agent. */
   readonly inBackground: (promise: Promise<unknown>) => void

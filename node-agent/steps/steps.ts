@@ -1,7 +1,4 @@
-import { invariant } from '../../common/errors.js'
-import type { Attempt } from '../attempts/attempt.js'
 import type { Progress } from '../attempts/restore.js'
-import type { Prepared } from '../runtimes/runtime.js'
 import { makeBuilding } from './building.js'
 import { makeCode } from './code.js'
 import { makeMounting } from './mounting.js'
@@ -28,45 +25,14 @@ export interface Steps {
   after(progress: Progress): readonly Step[]
   /** All, last first: the order in which they are taken down. */
   readonly downwards: readonly Step[]
-  /** Nothing more will be asked about this attempt. */
-  drop(attempt: Attempt): void
-}
-
-/** What one step hands to a later one of the same process; a later process finds it in the fact `starting`. */
-interface Parcel {
-  prepared?: Prepared
-  workingDirectory?: string
 }
 
 export function makeSteps(parts: StepParts): Steps {
-  const parcels = new Map<Attempt, Parcel>()
-  const parcelOf = (attempt: Attempt): Parcel => {
-    const known = parcels.get(attempt) ?? {}
-    parcels.set(attempt, known)
-    return known
-  }
-  const prepared = (attempt: Attempt) => {
-    const result = parcelOf(attempt).prepared
-    invariant(result, 'building comes before')
-    return result
-  }
-  const placed = (attempt: Attempt) => {
-    const { workingDirectory } = parcelOf(attempt)
-    invariant(workingDirectory !== undefined, 'code comes before')
-    return workingDirectory
-  }
   const steps: readonly Step[] = [
-    makeBuilding(parts, (attempt, result) => {
-      parcelOf(attempt).prepared = result
-    }),
-    makeCode(parts, {
-      prepared,
-      placed: (attempt, workingDirectory) => {
-        parcelOf(attempt).workingDirectory = workingDirectory
-      },
-    }),
+    makeBuilding(parts),
+    makeCode(parts),
     makeMounting(parts),
-    makeRunning(parts, { prepared, placed }),
+    makeRunning(parts),
     makeSaving(parts),
     makePushing(parts),
   ]
@@ -76,6 +42,5 @@ export function makeSteps(parts: StepParts): Steps {
       return at < 0 ? [] : steps.slice(at)
     },
     downwards: steps.toReversed(),
-    drop: (attempt) => parcels.delete(attempt),
   }
 }
