@@ -1,0 +1,9 @@
+// The tests of `npm run test:faults`: long rounds of real programs that are killed. SPELL_BUILD as in ava.config.js.
+const build = process.env.SPELL_BUILD ?? 'dist'
+
+export default {
+  files: [`${build}/test/faults/**/*.test.js`],
+  workerThreads: false,
+  timeout: '15m',
+  concurrency: 1,
+}
