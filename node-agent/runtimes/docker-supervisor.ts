@@ -3,7 +3,7 @@
  * without a shell, under any user, and needs nothing of the engine but its signals.
  *
  *     1 supervisor ── collector ── cat        reads /.spell/control/pipe, appends to /.spell/output, ignores SIGTERM
- *     └─ keeper ── command (bash -c …)        notes the exit status in /.spell/control/exit
+ *     └─ keeper ── command (bash -c …)        notes the exit status in /.spell/control/exit (exit-note.ts)
  *
  * - SIGTERM to process 1: SIGTERM, once, to every other process, in one system call and parents first, so that no shell
  *   goes on with `; echo after`; then it waits for the last process, however long that takes.
@@ -62,11 +62,11 @@ spell_keep() {
   (
     trap : TERM
     read -r spell_pid spell_name spell_state spell_parent spell_rest </proc/self/stat
-    echo "$spell_pid" >$spell_run/keeper
+    echo "$spell_pid" 1<>$spell_run/keeper
     kill -9 "$spell_parent"
     exec 3>$spell_run/pipe
     spell_keep "$2"
-    echo $? >$spell_run/exit
+    echo $? 1<>$spell_run/exit
     kill -USR2 1
   )
   :
@@ -87,8 +87,13 @@ spell_others() {
   [ "$spell_found" ]
 }
 
+spell_command_ended() {
+  read -r spell_code <$spell_run/exit
+  [ "$spell_code" != -------- ]
+}
+
 spell_command_begun() {
-  until [ -e $spell_run/exit ] || [ -e $spell_run/own-shell ]; do
+  until spell_command_ended || [ -e $spell_run/own-shell ]; do
     spell_others
     for spell_pid in $spell_found; do
       read -r spell_name </proc/$spell_pid/comm && [ "$spell_name" != busybox ] && return
@@ -127,12 +132,11 @@ trap spell_kill USR1
 trap spell_end_leftover USR2
 [ "$spell_stopping" ] || [ -e $spell_run/terminating ] && spell_terminate
 [ "$spell_killing" ] && spell_kill
-[ -e $spell_run/exit ] && spell_end_leftover
+spell_command_ended && spell_end_leftover
 
 while kill -0 $spell_collector; do wait $spell_collector; done
 spell_end_leftover
 while spell_others; do spell_pause; done
-spell_code=137
-read -r spell_code <$spell_run/exit
+spell_command_ended || spell_code=137
 exit $spell_code
 `

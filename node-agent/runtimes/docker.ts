@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { chmod, chown, open, readFile, stat, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { chmod, chown, open, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { getuid } from 'node:process'
 import { LRUCache } from 'lru-cache'
 import { backoffMs } from '../../common/backoff.js'
@@ -11,10 +11,10 @@ import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
 import { controlFolderOf, parseAttemptKey } from './control-folder.js'
 import { type ContainerSettings, containerOf, labels } from './docker-container.js'
 import { DockerEngine } from './docker-engine.js'
-import { readExitNote, reserveNotes } from './exit-note.js'
 import { type EngineInfo, factsOf } from './docker-facts.js'
 import { ensureImage } from './docker-image.js'
 import { changeOwner, ownerOfAgent } from './docker-owners.js'
+import { readExitNote, reserveNotes } from './exit-note.js'
 import { type Owner, ownerOf } from './image-owner.js'
 import type { Prepared, Runtime, RuntimeFacts, Task, TaskEnd, TaskState } from './runtime.js'
 import { findStaticBusybox } from './static-busybox.js'
@@ -246,8 +246,7 @@ async function makeWritable(task: Task, { uid, gid }: Owner): Promise<void> {
   await file.close()
   const files = [task.outputFile, ...reserveNotes(task.controlFolder)]
   if (uid === getuid?.()) return
-  if (getuid?.() === 0)
-    await Promise.all([task.controlFolder, ...files].map((path) => chown(path, uid, gid)))
+  if (getuid?.() === 0) await Promise.all([task.controlFolder, ...files].map((path) => chown(path, uid, gid)))
   else if (uid !== 0) {
     await Promise.all(files.map((path) => chmod(path, 0o666)))
     await chmod(task.controlFolder, 0o777)

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { exitNote, keeperNote, readExitNote } from './exit-note.js'
 import {
   commandLineOf,
   hasVariable,
@@ -24,7 +25,7 @@ import {
  *
  *     supervisor   boot id and /proc/<pid>/stat of the supervisor; created exclusively, so a second start changes nothing
  *     collector    the collector's pid
- *     exit         the command's exit status
+ *     exit         the command's exit status (exit-note.ts)
  *     done         the output is complete, the supervisor ends
  *
  * The command's shell replaces a subshell, since a shell says "Killed" where its own output goes: nowhere.
@@ -43,7 +44,7 @@ exec >/dev/null 2>&1
 {
   trap : TERM INT HUP
   (exec "$4" -c "$5" 2>&1)
-  echo $? >"$1/exit"
+  echo $? 1<>"$1/exit"
 } | {
   read -r spell_pid spell_stat </proc/self/stat
   echo "$spell_pid" >"$1/collector"
@@ -72,7 +73,8 @@ export const agentNotes = { terminating: 'terminating', terminated: 'terminated'
 export const noteFiles: readonly string[] = [
   'supervisor',
   'collector',
-  'exit',
+  exitNote,
+  keeperNote,
   'done',
   ...Object.values(agentNotes),
 ]
@@ -81,12 +83,11 @@ export function readNotes(controlFolder: string, boot: string): SupervisorNotes 
   const line = readLine(controlFolder, 'supervisor')
   const match = /^(?<boot>\S+) (?<pid>\d+) .*\) (?<rest>.*)$/s.exec(line ?? '')?.groups
   if (!match) return undefined
-  const exit = readLine(controlFolder, 'exit')
   return {
     pid: Number(match.pid),
     startTicks: Number(match.rest?.split(' ')[19]),
     current: match.boot === boot,
-    exitCode: exit === undefined ? undefined : Number(exit),
+    exitCode: readExitNote(controlFolder),
     done: readLine(controlFolder, 'done') !== undefined,
     terminating: readLine(controlFolder, agentNotes.terminating) !== undefined,
     terminated: readLine(controlFolder, agentNotes.terminated) !== undefined,

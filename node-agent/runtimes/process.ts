@@ -8,6 +8,7 @@ import type { Clock } from '../../common/clock.js'
 import { messageOf, RpcError } from '../../common/errors.js'
 import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
 import { attemptsIn, controlFolderOf } from './control-folder.js'
+import { reserveNotes } from './exit-note.js'
 import { bootId, type LinuxProcess, signalProcess } from './linux-processes.js'
 import {
   agentNotes,
@@ -74,7 +75,9 @@ export class ProcessRuntime implements Runtime {
 
   async start(task: Task): Promise<void> {
     if (readNotes(task.controlFolder, this.#boot)) return
-    const child = this.#spawn(task, requireWorkingFolder(task))
+    const folder = requireWorkingFolder(task)
+    reserveNotes(task.controlFolder)
+    const child = this.#spawn(task, folder)
     const key = attemptKey(task.id)
     const ended = once(child, 'exit').finally(() => this.#children.delete(key))
     ended.catch(() => undefined)

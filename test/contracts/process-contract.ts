@@ -200,6 +200,26 @@ export const processContract: Readonly<Record<string, RuntimeCase>> = {
     t.is(outputHash(task), expected.digest('hex'))
   },
 
+  'a run that fills its disk ends with its own exit status': async (t, bench) => {
+    if (process.getuid?.() !== 0) {
+      t.pass('a small disk takes root')
+      return
+    }
+    await execa('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', bench.folder])
+    try {
+      const command =
+        'head -c 300000 /dev/zero; echo said; head -c 2000000 /dev/zero >full; seq 100000; exit 14'
+      const task = await bench.start(command)
+      t.is((await bench.runtime.wait(task.id, never)).exitCode, 14)
+      t.true(output(task).includes('said'))
+      bench.reopen()
+      t.is((await bench.runtime.wait(task.id, never)).exitCode, 14)
+      await bench.runtime.remove(task.id)
+    } finally {
+      await execa('umount', ['--lazy', bench.folder])
+    }
+  },
+
   'it runs in its working folder': async (t, bench) => {
     const task = await bench.start('mkdir -p deep/er; cd deep && echo here >file')
     await bench.runtime.wait(task.id, never)
