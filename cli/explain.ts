@@ -22,7 +22,7 @@ export function sentenceOf(error: RpcError): string {
   const said = error.message.trim() || 'it gave no reason'
   switch (error.code) {
     case 'UNAUTHENTICATED':
-      return `${said} Please log in ("spell login").`
+      return said.includes('spell login') ? said : `${said} Please log in ("spell login").`
     case 'UNIMPLEMENTED':
       return /does not implement/.test(said)
         ? `This cluster's version of Spell cannot do that yet: ${said}`

@@ -55,7 +55,7 @@ function existing(world: World, options: CpOptions): Existing {
   if (options.ignore) return async () => 'skip'
   return async (name) => {
     const question = `File '${printable(name)}' already exists. Are you sure you want to overwrite?`
-    const instead = 'Use -f to overwrite it or -i to skip it.'
-    return (await confirm(world, question, instead)) ? 'overwrite' : 'skip'
+    const unasked = `File '${printable(name)}' already exists. Use -f to overwrite it or -i to skip it.`
+    return (await confirm(world, question, unasked)) ? 'overwrite' : 'skip'
   }
 }

@@ -99,7 +99,11 @@ async function trusted(
     throw new Failure('error', `${address} does not show its certificate authority; give it with --ca FILE.`)
   }
   const question = `The certificate authority of ${address} has the hash ${authority.hash}. Do you trust it?`
-  const yes = await confirm(world, question, 'Use --ca-hash to say which one is right.')
+  const yes = await confirm(
+    world,
+    question,
+    `The certificate authority of ${address} has the hash ${authority.hash}. If it is right, say so with --ca-hash.`,
+  )
   if (!yes) throw new Quit(1)
   return authority.pem
 }

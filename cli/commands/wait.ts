@@ -67,7 +67,8 @@ function silent(world: World): Listener {
     async onRun(_run: Run__Output) {},
     async onLog() {},
     async onLine() {},
-    onLost: (reason) => note(world, `Lost sight of the run: ${reason}. It goes on; trying again...`),
+    onLost: (reason) =>
+      note(world, `Lost sight of the run: ${reason.replace(/\.$/, '')}. It goes on; trying again...`),
     onBack: () => note(world, 'Following again.'),
     async end() {},
   }

@@ -25,7 +25,7 @@ export class RawListener implements Listener {
   }
 
   onLost(reason: string): void {
-    note(this.#world, `Lost sight of the run: ${reason}. Trying again...`)
+    note(this.#world, `Lost sight of the run: ${reason.replace(/\.$/, '')}. Trying again...`)
   }
 
   onBack(): void {

@@ -71,7 +71,7 @@ export class Story {
   onLost(reason: string): void {
     this.#reconnected = true
     const dots = this.#screen.style.ellipsis
-    this.#screen.note(`Lost sight of the run: ${reason}. It goes on; trying again${dots}`)
+    this.#screen.note(`Lost sight of the run: ${reason.replace(/\.$/, '')}. It goes on; trying again${dots}`)
   }
 
   onBack(): void {
@@ -106,7 +106,8 @@ export class Story {
 
   async #enter(state: RunState, run: Run__Output, newest: boolean): Promise<void> {
     await this.#close(state)
-    this.#lastMessage = ''
+    // Why a run was stopped has been told; it is not what Saving waits for.
+    this.#lastMessage = afterTheLog.has(state) ? essenceOf(run) : ''
     if (isFinal(state)) return await this.#finish(state, run)
     if (state === 'user_requested' && !(newest && run.reason)) return
     if (state === 'mounting' && run.spec?.mounts.length === 0) return
@@ -132,11 +133,11 @@ export class Story {
   async #message(run: Run__Output): Promise<void> {
     if (this.#open === undefined || stateFromWire(run.state) !== this.#open) return
     const message = printable(waitingFor(run))
-    if (message === '') return
+    const essence = essenceOf(run)
+    if (message === '' || essence === this.#lastMessage) return
     const title = waitingTitle(this.#open, this.#screen.style)
-    this.#screen.waiting(`${title} ${message}`)
-    const essence = message.replace(/,? position \d+/, '')
-    if (this.#screen.style.spinner || essence === this.#lastMessage || run.reason === '') return
+    if (this.#screen.style.spinner) return this.#screen.waiting(`${title} ${message}`)
+    if (run.reason === '') return
     this.#lastMessage = essence
     await this.#screen.line('✨', `${title} ${message}`)
   }
@@ -165,4 +166,9 @@ export class Story {
 function wentOn(state: RunState, next: RunState): boolean {
   if (next === 'complete' || next === 'stopped') return state === 'saving' || state === 'pushing'
   return !isFinal(next) && next !== 'killing' && runStates.indexOf(next) > runStates.indexOf(state)
+}
+
+/** What a run waits for, but for its place in the queue. */
+function essenceOf(run: Run__Output): string {
+  return printable(waitingFor(run)).replace(/,? position \d+/, '')
 }

@@ -20,7 +20,7 @@ export function announceSlow(world: World, what: string): SlowNotice {
   let reason = ''
   let shown = false
   const show = () => {
-    const sentence = `${reason === '' ? what : `${reason}; trying again`}${dots}`
+    const sentence = `${reason === '' ? what : `${reason.replace(/\.$/, '')}; trying again`}${dots}`
     world.stderr.write(
       moving ? `\r\u001b[K${sentence.slice(0, (world.stderr.columns || 80) - 1)}` : `${sentence}\n`,
     )

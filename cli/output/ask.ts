@@ -4,12 +4,10 @@ import type { World } from '../world.js'
 
 /**
  * A question on stderr whose default is yes. Nobody is asked without a terminal: then the answer would be a guess, and
- * the command ends, naming the option that makes it unnecessary.
+ * the command ends with `unasked`, which names the option that makes the question unnecessary.
  */
-export async function confirm(world: World, question: string, instead: string): Promise<boolean> {
-  if (!world.stdin.isTTY) {
-    throw new Failure('error', `${question.replace(/ [^.?!]*\?$/, '')} ${instead}`)
-  }
+export async function confirm(world: World, question: string, unasked: string): Promise<boolean> {
+  if (!world.stdin.isTTY) throw new Failure('error', unasked)
   for (;;) {
     const answer = await askLine(world, `${question} [Y/n]: `)
     if (answer === undefined) return false

@@ -68,7 +68,13 @@ async function repositoryHere(
     return undefined
   }
   const question = 'Could not find a git repository, so no user files will be available. Continue anyway?'
-  await orEnd(confirm(world, question, 'Use -f to run without them.'))
+  await orEnd(
+    confirm(
+      world,
+      question,
+      'Could not find a git repository, so no user files will be available. Use -f to run without them.',
+    ),
+  )
   return undefined
 }
 
@@ -91,7 +97,7 @@ async function warnOfUntracked(
     confirm(
       world,
       'Continue the run anyway?',
-      'There are untracked files. Use -f to run without them, or --include-untracked to take them along.',
+      'Use -f to run without the untracked files, or --include-untracked to take them along.',
     ),
   )
 }

@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { addContext } from '../../../cli/config.js'
 import type { FakeCoordinator } from './fake-coordinator.js'
+
+/** Where package.json is; the tests themselves lie compiled in a folder below. */
+export const projectRoot = rootAbove(dirname(fileURLToPath(import.meta.url)))
 
 /** The compiled program, run as a process of its own. */
 export const program = join(dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url))))), 'cli/main.js')
@@ -142,4 +145,8 @@ function launch(
 
 function withoutSlowNotes(stderr: string): string {
   return stderr.replaceAll(/^(Waiting for|Copying) .*(…|\.\.\.)\n/gm, '')
+}
+
+function rootAbove(folder: string): string {
+  return existsSync(join(folder, 'package.json')) ? folder : rootAbove(dirname(folder))
 }
