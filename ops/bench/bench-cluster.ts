@@ -41,7 +41,16 @@ export async function startBenchCluster(words: readonly string[]): Promise<Bench
   const env = { ...process.env, SPELL_DIR: join(folder, 'client') }
   const spell = async (...line: string[]) =>
     (await execa(process.execPath, [spellProgram, ...line], { env, stdin: 'ignore' })).stdout
-  await spell('cluster', 'up', '--detach', '--dir', dir, ...words)
+  const down = async () => {
+    await spell('cluster', 'down', '--yes', '--dir', dir)
+    await rm(folder, { recursive: true, force: true })
+  }
+  try {
+    await spell('cluster', 'up', '--detach', '--dir', dir, ...words)
+  } catch (error) {
+    await down().catch(() => undefined)
+    throw error
+  }
   const context = (await readConfig(env.SPELL_DIR)).contexts[0]
   if (!context) throw new Error('The cluster came up without a context.')
   const { addresses, ca, token } = context
@@ -49,10 +58,7 @@ export async function startBenchCluster(words: readonly string[]): Promise<Bench
     ...{ dir, env, spell, access: { addresses, ca, token } },
     status: async () => JSON.parse(await spell('cluster', 'status', '--json', '--dir', dir)) as ClusterStatus,
     metrics: async () => parseMetrics(await (await fetch(`http://${metricsAddress(dir)}/metrics`)).text()),
-    async down() {
-      await spell('cluster', 'down', '--yes', '--dir', dir)
-      await rm(folder, { recursive: true, force: true })
-    },
+    down,
   }
 }
 

@@ -1,5 +1,9 @@
 import type { Part } from './part.js'
+import { measureCommand } from './spine/command.js'
+import { measureLogs } from './spine/logs.js'
 import { measureRate } from './spine/rate.js'
+import { measureSlurm } from './spine/slurm.js'
+import { measureWarm } from './spine/warm.js'
 
 export interface Benchmark {
   readonly name: string
@@ -7,4 +11,15 @@ export interface Benchmark {
 }
 
 /** Each is one command: `npm run bench -- NAME`. */
-export const benchmarks: readonly Benchmark[] = [{ name: 'spine', parts: { rate: measureRate } }]
+export const benchmarks: readonly Benchmark[] = [
+  {
+    name: 'spine',
+    parts: {
+      warm: measureWarm,
+      rate: measureRate,
+      logs: measureLogs,
+      slurm: measureSlurm,
+      command: measureCommand,
+    },
+  },
+]

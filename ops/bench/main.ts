@@ -25,7 +25,7 @@ try {
   process.exit(0)
 } catch (error) {
   console.error(`The benchmark could not measure: ${messageOf(error)}`)
-  console.error(error)
+  console.error(error instanceof Error ? error.stack : '')
   process.exit(1)
 }
 
