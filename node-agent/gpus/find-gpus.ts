@@ -76,7 +76,9 @@ export class GpuFinder {
       env: { LC_ALL: 'C' },
     })
     const over = new AbortController()
-    const late = this.#clock.sleep(limitMs, AbortSignal.any([signal, over.signal])).then(
+    const stop = () => over.abort()
+    signal.addEventListener('abort', stop)
+    const late = this.#clock.sleep(limitMs, over.signal).then(
       () => 'late' as const,
       () => 'late' as const,
     )
@@ -86,6 +88,7 @@ export class GpuFinder {
       return result
     })
     const result = await Promise.race([ended, late])
+    signal.removeEventListener('abort', stop)
     over.abort()
     if (result !== 'late') return this.#resultOf(result)
     endGroup(child.pid)

@@ -111,7 +111,10 @@ export class DockerRuntime implements Runtime {
         await this.#engine.call({ method: 'POST', path: this.#path(id, 'wait'), signal })
         const state = await this.#state(id, signal)
         if (!state) throw vanished(id)
-        if (state.Status === 'exited' || state.Status === 'dead') return this.#endOf(id, state)
+        if (state.Status === 'exited' || state.Status === 'dead') {
+          await this.#takeBack(join(this.#settings.attemptsFolder, attemptKey(id), 'spell'))
+          return this.#endOf(id, state)
+        }
         if (state.Status === 'created')
           throw new RpcError('FAILED_PRECONDITION', `The command of ${attemptKey(id)} was never started.`)
       } catch (error) {

@@ -48,8 +48,8 @@ export class ProcessRuntime implements Runtime {
   readonly #boot = bootId()
   readonly #shell = firstOf(['/bin/bash', '/usr/bin/bash', '/usr/local/bin/bash', '/bin/sh'])
   readonly #cat = firstOf(['/bin/cat', '/usr/bin/cat'])
-  /** Ends of the supervisors that are this process's children. */
-  readonly #children = new Map<string, Promise<unknown>>()
+  /** Supervisors that are this process's children, each with whom to wake at its end. */
+  readonly #children = new Map<string, Set<() => void>>()
   /** Ends that are known, of tasks none of whose processes is left. */
   readonly #ends = new Map<string, TaskEnd>()
   /** When, on the monotonic clock, what a command left behind is killed; set when it was sent SIGTERM. */
@@ -79,9 +79,13 @@ export class ProcessRuntime implements Runtime {
     reserveNotes(task.controlFolder)
     const child = this.#spawn(task, folder)
     const key = attemptKey(task.id)
-    const ended = once(child, 'exit').finally(() => this.#children.delete(key))
-    ended.catch(() => undefined)
-    this.#children.set(key, ended)
+    const waiting = new Set<() => void>()
+    this.#children.set(key, waiting)
+    const over = (): void => {
+      this.#children.delete(key)
+      for (const wake of waiting) wake()
+    }
+    child.once('exit', over).once('error', over)
     child.unref()
     await supervisorReady(child)
     if (!readNotes(task.controlFolder, this.#boot))
@@ -197,13 +201,17 @@ export class ProcessRuntime implements Runtime {
     if (members.length === 0 && killAtMs !== undefined) endSupervisor(notes)
   }
 
+  /** Neither signal nor child keeps anything of a pause that is over: a run of weeks has millions. */
   async #pause(id: AttemptId, ended: boolean, signal: AbortSignal): Promise<void> {
-    const child = ended ? undefined : this.#children.get(attemptKey(id))
-    if (!child) return this.#clock.sleep(lookMs, signal)
-    const over = new AbortController()
-    const pause = this.#clock.sleep(lookMs, AbortSignal.any([signal, over.signal]))
-    await Promise.race([child, pause]).finally(() => over.abort())
-    await pause.catch(() => undefined)
+    const pause = this.#clock.sleep(lookMs, signal)
+    const waiting = ended ? undefined : this.#children.get(attemptKey(id))
+    if (!waiting) return await pause
+    let wake = (): void => undefined
+    await new Promise<void>((resolve, reject) => {
+      wake = resolve
+      waiting.add(wake)
+      pause.then(resolve, reject)
+    }).finally(() => waiting.delete(wake))
   }
 
   /** The members, once the command's own shell is among them. */
