@@ -218,6 +218,15 @@ export class Leader {
     return entry !== undefined && isCurrent(entry, id, nodeId)
   }
 
+  /** Whether more of the log of a run's newest attempt can come: its node is here, is away, or has let go of it. */
+  logOutlook(runId: number): 'coming' | 'away' | 'over' {
+    const { links, memory } = this.#term
+    const entry = memory.runs.get(runId)
+    const nodeId = entry?.record.nodeId
+    if (!entry || nodeId === undefined || entry.forgotten) return 'over'
+    return links.silentMs(nodeId) === 0 ? 'coming' : 'away'
+  }
+
   /** After a restored backup: raises the counter to the highest id that anything has shown. Gives the counter. */
   async repair(): Promise<number> {
     const { memory, restoreGuard, writes } = this.#term

@@ -15,7 +15,7 @@ import { runToWire } from './run-to-wire.js'
 // their attempt is known to be running wait for that. Nothing piles up for a
 // slow follower but the newest view and a bounded list of lines: log bytes are read when they can be written.
 
-/** How long a run may have been final while bytes of its log are still on their way, in milliseconds. */
+/** How long a node that is away is waited for when it still has bytes of a finished run's log, in milliseconds. */
 const lateLogMs = 10_000
 
 export interface FollowParts {
@@ -70,8 +70,7 @@ class Follower {
       yield* this.#lines()
       if (this.#request.logs && mayShowLog(run)) yield* this.#log(run)
       const missing = held ? await this.#missing(run) : 0
-      if (missing > 0 && this.#request.follow && (await this.#feed.changed(seen, this.#patience(run))))
-        continue
+      if (missing > 0 && this.#request.follow && (await this.#mayGoOn(run, seen))) continue
       if (missing > 0 && isFinal(run.state)) yield lostBytes(missing)
       if (held) yield* this.#state(run)
       if (isFinal(run.state) || !this.#request.follow) return
@@ -119,11 +118,12 @@ class Follower {
     )
   }
 
-  /** How long to wait for bytes on their way; undefined: as long as the run goes on. */
-  #patience(run: RunView): number | undefined {
-    if (!isFinal(run.state)) return undefined
-    const finalAtMs = run.states.at(-1)?.enteredAtMs ?? 0
-    return Math.max(0, finalAtMs + lateLogMs - this.#parts.clock.now())
+  /** Waits for bytes on their way; false: there is nobody now who could bring them. */
+  async #mayGoOn(run: RunView, seen: number): Promise<boolean> {
+    if (!isFinal(run.state)) return await this.#feed.changed(seen)
+    const outlook = this.#parts.leader.logOutlook(run.id)
+    const changed = await this.#feed.changed(seen, outlook === 'over' ? 0 : lateLogMs)
+    return changed || outlook === 'coming'
   }
 }
 

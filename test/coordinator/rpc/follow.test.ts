@@ -134,6 +134,23 @@ test.serial('bytes that arrive before their run is known to be running are shown
   t.deepEqual(reader.story, whole)
 })
 
+test.serial('bytes that no node has any more are said to be missing', async (t) => {
+  const { node } = t.context
+  const id = await begin(t)
+  await node.reached(id, 'building', 'running')
+  await node.ship(id, 0, Buffer.from('hello '))
+  const reading = read(t, { runId: id.runId, follow: true, logs: true })
+  await node.ended(id, 12)
+  await node.finished(id)
+  await node.forgotten(id)
+  const { story, lines } = await reading
+  t.deepEqual(
+    story,
+    whole.map((part) => (part.startsWith('log:') ? 'log:hello ' : part)),
+  )
+  t.deepEqual(lines, ['6 bytes of this log have not arrived.'])
+})
+
 test.serial('whoever comes later sees the same story', async (t) => {
   const { node } = t.context
   const id = await begin(t)
