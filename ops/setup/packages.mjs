@@ -38,6 +38,12 @@ export const pythonGrpc = {
   why: 'tests speak to the cluster in another language',
 }
 
+export const protoc = {
+  program: 'grpc_python_plugin',
+  packages: ['protobuf-compiler', 'protobuf-compiler-grpc'],
+  why: "tests make a Python client from the project's .proto files",
+}
+
 /** Those that are not there. */
 export function missingOf(needs, exists) {
   return needs.filter((need) => (need.program ? findProgram(need.program) === undefined : !exists(need.file)))

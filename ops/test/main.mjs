@@ -13,6 +13,7 @@ import {
   missingOf,
   openssl,
   packagesOf,
+  protoc,
   python,
   pythonGrpc,
   whyNotInstallable,
@@ -24,7 +25,7 @@ import { runAva } from './run-ava.mjs'
 // `npm test [-- AVA'S WORDS…]`: installs what tests need, builds, lints, and runs the tests on real etcd, Docker and git.
 // What it starts it ends. SPELL_TEST_SUMMARY names a file for the numbers.
 
-const needs = [etcd, etcdClient, docker, git, debootstrap, busybox, python, openssl, pythonGrpc]
+const needs = [etcd, etcdClient, docker, git, debootstrap, busybox, python, openssl, pythonGrpc, protoc]
 
 runMain(async () => {
   await seeToPackages()
