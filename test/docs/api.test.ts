@@ -18,7 +18,7 @@ test('the Python client of the page submits, follows, reads the log and stops', 
   await execa('protoc', [`-I${proto}`, ...out, `--plugin=protoc-gen-grpc_python=${plugin}`, ...files])
 
   const page = await readFile(join(projectRoot, 'docs/api.md'), 'utf8')
-  const code = /```python\n([^]*?)```/.exec(page)?.[1] ?? ''
+  const code = /```python\n(.*?)```/s.exec(page)?.[1] ?? ''
   const { address } = await cluster.process('coordinator-1')
   const token = await readFile(join(cluster.dir, 'trust/admin-token'), 'utf8')
   const given = `address = ${JSON.stringify(address)}\ntoken = ${JSON.stringify(token.trim())}\n`
