@@ -58,8 +58,11 @@ class Round {
   readonly #going: Promise<void>[] = []
   readonly #counts = { cutAnswers: 0, lateRequests: 0, pauses: 0 }
   readonly #answers: Answered[] = []
+  /** Milliseconds without any answer, where that was long: how long a take-over takes for those who wait. */
+  readonly #silences: number[] = []
   #next = 0
   #answered = 0
+  #answeredAt = systemClock.monotonic()
   /** Kills and pauses follow one another; each begins when the programs of the one before run again. */
   #order: Promise<void> = Promise.resolve()
 
@@ -86,7 +89,7 @@ class Round {
 
   counts() {
     const kills = this.#pool.coordinators.reduce((sum, { kills }) => sum + kills, 0)
-    return { kills, ...this.#counts }
+    return { kills, ...this.#counts, silencesMs: this.#silences }
   }
 
   async #client(channel: Channel): Promise<void> {
@@ -95,6 +98,9 @@ class Round {
       if (!submission) return
       this.#answers[index] = await submitUntilAnswered(channel, submission, this.#signal)
       this.#answered += 1
+      const now = systemClock.monotonic()
+      if (now - this.#answeredAt > 300) this.#silences.push(Math.round(now - this.#answeredAt))
+      this.#answeredAt = now
       this.#makeTrouble()
     }
   }
