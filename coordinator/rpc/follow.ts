@@ -69,7 +69,7 @@ class Follower {
         yield* this.#state(held ? early : run)
       yield* this.#lines()
       if (this.#request.logs && mayShowLog(run)) yield* this.#log(run)
-      const missing = held ? await this.#missing(run) : 0
+      const missing = held ? this.#missing(run) : 0
       if (missing > 0 && this.#request.follow && (await this.#mayGoOn(run, seen))) continue
       if (missing > 0 && isFinal(run.state)) yield lostBytes(missing)
       if (held) yield* this.#state(run)
@@ -108,14 +108,9 @@ class Follower {
     }
   }
 
-  /** Bytes of a log that has ended which are not here yet. */
-  async #missing(run: RunView): Promise<number> {
-    if (run.attempt === 0) return 0
-    return Math.max(
-      0,
-      run.logBytes -
-        Math.max(this.#offset, await this.#parts.logs.length({ runId: run.id, attempt: run.attempt })),
-    )
+  /** Bytes of a log that has ended which were not sent. What has arrived since it was read last is among them. */
+  #missing(run: RunView): number {
+    return run.attempt === 0 ? 0 : Math.max(0, run.logBytes - this.#offset)
   }
 
   /** Waits for bytes on their way; false: there is nobody now who could bring them. */

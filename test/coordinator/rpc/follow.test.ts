@@ -236,6 +236,23 @@ test.serial('a log of ten million bytes arrives whole at many followers', async 
   t.deepEqual(await Promise.all(readers), Array(20).fill(10_000_000))
 })
 
+test.serial('a log that comes after its run has ended arrives whole', async (t) => {
+  const { node, users } = t.context
+  const id = await begin(t)
+  await node.reached(id, 'building', 'running')
+  const request = { runId: id.runId, follow: true, logs: true }
+  const readers = Array.from({ length: 5 }, async () => {
+    let bytes = 0
+    for await (const { log } of users.serverStream(follow, request)) bytes += log?.data.length ?? 0
+    return bytes
+  })
+  await node.ended(id, 4_000_000)
+  await node.finished(id)
+  const data = Buffer.alloc(100_000, 'x')
+  for (let offset = 0; offset < 4_000_000; offset += data.length) await node.ship(id, offset, data)
+  t.deepEqual(await Promise.all(readers), Array(5).fill(4_000_000))
+})
+
 test.serial('bytes of an attempt that is not the current one are refused', async (t) => {
   const { node } = t.context
   const id = await begin(t)
