@@ -173,6 +173,9 @@ export class Attempt {
     const durationMs = Math.max(0, atMs - this.#stateSinceMs)
     const report = { id: this.id, number: this.lastReport + 1, durationMs, released: this.#released, event }
     this.#follow({ report, atMs }, true)
+    // A kill that came when the command had just ended stops what would come next.
+    if (this.#intent?.intent.kind === 'kill' && !this.#mayRun())
+      this.#work.abort(new Cancelled(this.#intent.intent))
     await this.#parts.journal.append('report', this.id, encodeReport({ report, atMs }))
     this.#parts.onReport(report)
   }

@@ -27,7 +27,6 @@ export function makeRunning(parts: StepParts): Step {
       if (attempt.progress === 'starting') await start(attempt, parts)
       const end = await superviseTask(attempt, parts)
       const logBytes = await finalLog(attempt.folders.output, logLimitOf(attempt, parts.settings))
-      const stopped = attempt.intent?.intent.kind === 'stop' ? attempt.intent.intent : undefined
       parts.logs.finish(attempt.id, logBytes)
       parts.inBackground(
         attempt.report(
@@ -35,9 +34,9 @@ export function makeRunning(parts: StepParts): Step {
             kind: 'ended',
             exitCode: end.exitCode,
             outOfMemory: end.outOfMemory,
-            endedBy: stopped?.endedBy ?? 'itself',
+            endedBy: end.stopped?.endedBy ?? 'itself',
             logBytes,
-            reason: stopped?.reason ?? '',
+            reason: end.stopped?.reason ?? '',
           },
           { released: true },
         ),

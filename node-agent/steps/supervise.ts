@@ -1,5 +1,6 @@
 import { RpcError } from '../../common/errors.js'
 import { type Attempt, Cancelled } from '../attempts/attempt.js'
+import type { Intent } from '../attempts/intent.js'
 import { type DiskWatch, watchDisk } from '../disk-usage.js'
 import { retry } from '../retry.js'
 import type { TaskEnd } from '../runtimes/runtime.js'
@@ -9,18 +10,23 @@ import type { StepParts } from './step-parts.js'
 /** Milliseconds that a graceful end may take where nothing else is said. */
 const defaultGraceMs = 60_000
 
+export interface SupervisedEnd extends TaskEnd {
+  /** The wish that had come by then; undefined: it ended by itself. */
+  readonly stopped: Extract<Intent, { kind: 'stop' }> | undefined
+}
+
 /**
  * Waits until the task's last process has ended and sees to it that it ends when it must: after its timeout, over its
  * disk limit, or when somebody wishes it. Throws Cancelled for a killed task, after its last process has ended, and Lost.
  */
-export async function superviseTask(attempt: Attempt, parts: StepParts): Promise<TaskEnd> {
+export async function superviseTask(attempt: Attempt, parts: StepParts): Promise<SupervisedEnd> {
   const supervision = new Supervision(attempt, parts)
   supervision.begin()
   try {
     const end = await taskEnd(attempt, parts)
     const intent = attempt.intent?.intent
     if (intent?.kind === 'kill') throw new Cancelled(intent)
-    return end
+    return { ...end, stopped: intent }
   } finally {
     supervision.end()
   }

@@ -1,13 +1,14 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { type Assignment, attemptKey, type ReportEvent } from '../../proto/model/attempt.js'
 import type { RunSpec } from '../../proto/model/run-spec.js'
+import type { AgentInside } from './fixtures/agent-inside.js'
 import { assignmentOf, specOf } from './fixtures/assignments.js'
 import type { FakeLeader } from './fixtures/fake-leader.js'
 import { makeNode, type Teardown, type TestNode } from './fixtures/node.js'
 
 type Runtime = 'dummy' | 'process'
 
-async function startNode(t: Teardown, runtime: Runtime, more: object = {}): Promise<TestNode> {
+async function startNode(t: Teardown, runtime: Runtime, more: object = {}): Promise<TestNode<AgentInside>> {
   const node = await makeNode(t, { runtime, ...more })
   node.agent.start()
   await node.leader.until(() => node.leader.hellos.length === 1)
@@ -36,50 +37,47 @@ const whole = 'building running ended saved finished'
 const limits = specOf('').limits
 
 /** One for all cases that need no settings of their own: each has a run of its own there. */
-const nodes = new Map<Runtime, Promise<TestNode>>()
+const nodes = new Map<Runtime, Promise<TestNode<AgentInside>>>()
 const cleanups: (() => Promise<void>)[] = []
 test.after.always(async () => {
   for (const cleanup of cleanups) await cleanup()
 })
 let runs = 0
 
-function nodeFor(runtime: Runtime): Promise<TestNode> {
+function nodeFor(runtime: Runtime): Promise<TestNode<AgentInside>> {
   const known = nodes.get(runtime) ?? startNode({ teardown: (action) => cleanups.push(action) }, runtime)
   nodes.set(runtime, known)
   return known
 }
 
-const reached = test.macro({
-  title: (title, runtime: Runtime) => `${title} (${runtime})`,
-  async exec(t, runtime: Runtime, its: Case) {
-    const { leader } = its.settings ? await startNode(t, runtime, its.settings) : await nodeFor(runtime)
-    const more = { spec: specOf(its.command, its.spec), ...its.assignment }
-    const assignment = assignmentOf(++runs, its.command, more)
-    const { id } = assignment
-    const key = attemptKey(id)
-    const log = () => leader.logs.get(key)?.toString() ?? ''
-    leader.start(assignment)
-    if (its.meanwhile) {
-      await leader.until(() => leader.story(id).includes('running'))
-      if (its.command.includes('echo ready')) await leader.until(() => log().startsWith('ready\n'))
-      its.meanwhile(leader, assignment)
-    }
-    await leader.until(() => leader.forgotten.includes(key))
-    t.is(leader.story(id), its.story)
-    if (its.last) t.like(finalEvent(leader, assignment), its.last)
-    const reports = leader.reportsOf(id)
-    const ended = reports.find(({ event }) => event.kind === 'ended')
-    if (its.ended) t.like(ended?.event, its.ended)
-    const end = reports.findIndex(({ event }) => event.kind === 'ended' || event.kind === 'failed')
-    t.true(
-      reports.every(({ released }, index) => released === index >= end),
-      'released from the end of the command on',
-    )
-    if (typeof its.log === 'string') t.is(log(), its.log)
-    if (its.log instanceof RegExp) t.regex(log(), its.log)
-    const outputs = [...(leader.outputs.get(key) ?? [])].map(([path, bytes]) => [path, bytes.toString()])
-    t.deepEqual(Object.fromEntries(outputs), its.outputs ?? {})
-  },
+const reached = test.macro(async (t: ExecutionContext, runtime: Runtime, its: Case) => {
+  const { leader } = its.settings ? await startNode(t, runtime, its.settings) : await nodeFor(runtime)
+  const more = { spec: specOf(its.command, its.spec), ...its.assignment }
+  const assignment = assignmentOf(++runs, its.command, more)
+  const { id } = assignment
+  const key = attemptKey(id)
+  const log = () => leader.logs.get(key)?.toString() ?? ''
+  leader.start(assignment)
+  if (its.meanwhile) {
+    await leader.until(() => leader.story(id).includes('running'))
+    if (its.command.includes('echo ready')) await leader.until(() => log().startsWith('ready\n'))
+    its.meanwhile(leader, assignment)
+  }
+  await leader.until(() => leader.forgotten.includes(key))
+  t.is(leader.story(id), its.story)
+  if (its.last) t.like(finalEvent(leader, assignment), its.last)
+  const reports = leader.reportsOf(id)
+  const ended = reports.find(({ event }) => event.kind === 'ended')
+  if (its.ended) t.like(ended?.event, its.ended)
+  const end = reports.findIndex(({ event }) => event.kind === 'ended' || event.kind === 'failed')
+  t.true(
+    reports.every(({ released }, index) => released === index >= end),
+    'released from the end of the command on',
+  )
+  if (typeof its.log === 'string') t.is(log(), its.log)
+  if (its.log instanceof RegExp) t.regex(log(), its.log)
+  const outputs = [...(leader.outputs.get(key) ?? [])].map(([path, bytes]) => [path, bytes.toString()])
+  t.deepEqual(Object.fromEntries(outputs), its.outputs ?? {})
 })
 
 const stop = (leader: FakeLeader, { id }: Assignment) =>
@@ -94,7 +92,7 @@ test('a command that ends by itself', reached, 'dummy', {
   log: 'hello\n',
   outputs: { 'model.txt': 'weights' },
 })
-test('a command that ends by itself', reached, 'process', {
+test('as a process: a command that ends by itself', reached, 'process', {
   command: 'echo hello; printf weights > model.txt; exit 3',
   story: whole,
   ended: { exitCode: 3, endedBy: 'itself', logBytes: 6 },
@@ -130,7 +128,7 @@ test('stop waits for the command to save', reached, 'dummy', {
   log: 'ready\nsaved ckpt\n',
   outputs: { ckpt: 'whole' },
 })
-test('stop waits for the command to save', reached, 'process', {
+test('as a process: stop waits for the command to save', reached, 'process', {
   command: `trap 'sleep 0.2; echo whole > ckpt; echo saved; exit 0' TERM; echo ready; while :; do sleep 0.05; done; echo after`,
   meanwhile: stop,
   story: whole,
@@ -146,23 +144,28 @@ test('a command that ignores the graceful signal is killed after its grace, and 
   ended: { exitCode: 137, endedBy: 'stop' },
   outputs: { part: 'some' },
 })
-test('a command that ignores the graceful signal is killed after its grace, and saved', reached, 'process', {
-  command: `trap '' TERM; echo some > part; echo ready; sleep 60`,
-  assignment: { graceMs: 300 },
-  meanwhile: stop,
-  story: whole,
-  ended: { exitCode: 137, endedBy: 'stop' },
-  // bash tells of its child's end where that comes first.
-  log: /^ready\n(Killed\n)?$/,
-  outputs: { part: 'some\n' },
-})
+test(
+  'as a process: a command that ignores the graceful signal is killed after its grace, and saved',
+  reached,
+  'process',
+  {
+    command: `trap '' TERM; echo some > part; echo ready; sleep 60`,
+    assignment: { graceMs: 300 },
+    meanwhile: stop,
+    story: whole,
+    ended: { exitCode: 137, endedBy: 'stop' },
+    // bash tells of its child's end where that comes first.
+    log: /^ready\n(Killed\n)?$/,
+    outputs: { part: 'some\n' },
+  },
+)
 test('kill saves nothing', reached, 'dummy', {
   command: 'write part some; sleep infinity',
   meanwhile: kill,
   story: 'building running failed',
   last: { killed: true, lost: false, reason: 'killed by ada' },
 })
-test('kill saves nothing', reached, 'process', {
+test('as a process: kill saves nothing', reached, 'process', {
   command: `trap '' TERM; echo some > part; echo ready; sleep 60`,
   meanwhile: kill,
   story: 'building running failed',
@@ -189,14 +192,14 @@ test('a timeout stops and saves', reached, 'dummy', {
   ended: { endedBy: 'timeout', reason: 'The run reached its timeout of 0.3 s.' },
   outputs: { ckpt: 'whole' },
 })
-test('a timeout stops and saves', reached, 'process', {
+test('as a process: a timeout stops and saves', reached, 'process', {
   command: `trap 'echo whole > ckpt; exit 4' TERM; sleep 60 & wait`,
   spec: { limits: { ...limits, timeoutMs: 400 } },
   story: whole,
   ended: { endedBy: 'timeout' },
   outputs: { ckpt: 'whole\n' },
 })
-test('a run over its disk limit is stopped and saved', reached, 'process', {
+test('as a process: a run over its disk limit is stopped and saved', reached, 'process', {
   command: 'head -c 3000000 /dev/zero > big; sleep 60',
   assignment: { diskBytes: 1_000_000, graceMs: 1_000 },
   settings: { diskCheckMs: 50 },
@@ -205,7 +208,7 @@ test('a run over its disk limit is stopped and saved', reached, 'process', {
   ended: { endedBy: 'disk_limit' },
   outputs: { big: '\0'.repeat(3_000_000) },
 })
-test('a log is cut at its limit, with a mark', reached, 'process', {
+test('as a process: a log is cut at its limit, with a mark', reached, 'process', {
   command: `head -c 300000 /dev/zero | tr '\\0' x`,
   assignment: { logLimitBytes: 100_000 },
   story: whole,
@@ -217,7 +220,7 @@ test('what is printed to the last byte of the limit needs no mark', reached, 'du
   story: whole,
   log: `${'y'.repeat(999)}\n`,
 })
-test('the environment is the written list and nothing of the agent', reached, 'process', {
+test('as a process: the environment is the written list and nothing of the agent', reached, 'process', {
   command:
     'env | grep -v -e ^PATH= -e ^HOME= -e ^USER= -e ^SHLVL= -e ^PWD= -e ^_= -e ^OLDPWD= -e ^SPELL_TASK | sed "s/^\\(SPELL_RUN.*\\)=[0-9]*/\\1=N/" | sort',
   spec: {
