@@ -2,12 +2,13 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { execa } from 'execa'
-import { type Random, seededRandom, systemRandom } from '../../common/random.js'
+import { type Random, seededRandom } from '../../common/random.js'
 import { startCluster, type TestCluster } from '../fixtures/cluster.js'
 import { noDockerHere, type OwnEngine, startOwnEngine } from '../fixtures/docker.js'
 import { type Follower, readLog } from './bad-days-follower.js'
 import { killPrograms, type Program } from './bad-days-programs.js'
 import { parts, startWriter, until, type Writer } from './bad-days-writer.js'
+import { chooseRounds } from './support/rounds.js'
 
 // Ten runs, each with a follower. Programs are killed while the runs print; while these are dead the runs print more, and
 // one of them ends. Nothing of it may be seen afterwards: no process of a run was stopped or started anew, every byte is in
@@ -48,7 +49,7 @@ interface Day {
   readonly alive: ReadonlyMap<Writer, string>
 }
 
-const short = process.env.SPELL_FAULTS === 'short'
+const short = process.env.SPELL_SHORT !== undefined
 
 const badDay = test.macro({
   async exec(t, runtime: 'process' | 'docker') {
@@ -57,7 +58,7 @@ const badDay = test.macro({
       const obstacle = await noDockerHere()
       if (obstacle !== undefined) return t.pass(obstacle)
     }
-    const seed = Number(process.env.SPELL_SEED ?? Math.floor(systemRandom.next() * 2 ** 31))
+    const [seed = 0] = chooseRounds({ rounds: 1, short: 1 }).seeds
     t.log({ seed })
     const day = await begin(t, runtime, seededRandom(seed))
     const going = [...day.writers]

@@ -45,7 +45,7 @@ test.serial(
       const note = (await readFile(`${store}/runs/${writer.runId}/note`, 'utf8')).trim().split(' ')
       const kept = await readLog(cluster, ['-f', `${writer.runId}`]).read
       t.like(kept, { bytes: Number(note[1]), sha256: note[2] }, `run ${writer.runId}: ${kept.stderr}`)
-      if (writer === going) t.is((await followed.read).sha256, note[2])
+      if (writer === going) t.is((await followed.read).sha256, note[2] ?? '')
     }
     const info = JSON.parse((await cluster.spell(['info', '--json', `${killed.runId}`])).stdout) as object
     t.like(info, { state: 'killed' })

@@ -67,7 +67,7 @@ export async function startWriter(
   const { seed, exitCode } = options
   // Nobody else's process has this word.
   const mark = createHash('sha256').update(`${cluster.dir} ${seed}`).digest('hex')
-  const command = `python3 - ${mark} ${seed} ${exitCode} ${parts} <<'END'\n${program}END`
+  const command = `exec python3 - ${mark} ${seed} ${exitCode} ${parts} <<'END'\n${program}END`
   const said = await cluster.spell(['run', '-b', '-f', '--', command])
   const runId = Number(/Casting spell #(\d+)/.exec(said.stdout)?.[1])
   if (!runId) throw new Error(`The run was not taken: ${said.stdout}${said.stderr}`)

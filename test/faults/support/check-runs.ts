@@ -72,6 +72,9 @@ async function checkEnds({ channel, signal, jobs, runIds }: RunsToCheck): Promis
         ...{ command: job.command, state, exitCode: job.exitCode, attempt: 1 },
         ...{ listedAs: state, listedExitCode: job.exitCode, log: job.log, outputs: job.outputs },
       }
+      const states = run.states.map((each) => each.state)
+      if (new Set(states).size !== states.length || states.at(-1) !== state)
+        faults.push(`run ${runId} went through ${states.join(', ')}`)
       if (JSON.stringify(seen) !== JSON.stringify(wanted))
         faults.push(
           `run ${runId} is ${JSON.stringify({ ...seen, reason: run.reason })}; wanted ${JSON.stringify(wanted)}`,

@@ -149,7 +149,14 @@ class Round {
     const { how } = this.#point
     if (how === 'resign') void first.signal('SIGTERM')
     if (how === 'cut') void this.#pool.proxy.cutAnswerTo(this.#pool.keys.commit)
-    if (how === 'take-over') void first.signal('SIGKILL').then(() => first.start())
+    if (how === 'take-over') void this.#letTakeOver(first)
+  }
+
+  /** The killed leader comes back only after the other has come to its point: it could win again. */
+  async #letTakeOver(leader: Program): Promise<void> {
+    await leader.signal('SIGKILL')
+    await this.#armed.ended
+    if (!this.#signal.aborted) leader.start()
   }
 
   async #steer(channel: ReturnType<FaultPool['open']>, runId: number, steer: 'Stop' | 'Kill'): Promise<void> {

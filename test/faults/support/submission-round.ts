@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { systemClock } from '../../../common/clock.js'
 import type { Channel } from '../../../proto/channel.js'
 import { pauseProcess, resumeProcess } from '../../fixtures/pause.js'
@@ -24,6 +25,7 @@ export async function submissionRound(base: PoolBase, seed: number): Promise<Sub
   const name = `round-${seed}`
   const pool = await makePool(base, name, { leaseTtlSeconds: 1 })
   const signal = AbortSignal.timeout(roundTimeoutMs)
+  setMaxListeners(0, signal)
   const startedAt = performance.now()
   try {
     const round = new Round(pool, seed, signal)
