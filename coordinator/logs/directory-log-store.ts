@@ -1,16 +1,15 @@
-import { close, constants, fdatasync, fstat, mkdir, open } from 'node:fs'
-import { type FileHandle, open as openHandle } from 'node:fs/promises'
-import { join } from 'node:path'
+import { close } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Clock, Timer } from '../../common/clock.js'
 import { RpcError } from '../../common/errors.js'
 import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
-import { diskTrouble, systemCode } from '../../spellfs/disk-errors.js'
-import { syncFolder } from '../../spellfs/store-mark.js'
-import { openNew, pieces, tailOf } from './log-file.js'
+import { diskTrouble } from '../../spellfs/disk-errors.js'
+import { Beginnings, packedBytes } from './beginnings.js'
+import { pieces, tailOf } from './log-file.js'
+import { LogFiles } from './log-files.js'
 import type { LogStore } from './log-store.js'
-import { OpenLog } from './open-log.js'
+import type { OpenLog } from './open-log.js'
 
 export interface DirectoryLogStoreSettings {
   /** `<storeDir>/.spell/logs`; made when missing. */
@@ -27,6 +26,8 @@ export interface LogStoreParts {
   readonly clock: Clock
   /** Throws while the store is away. */
   readonly checkPresent: () => Promise<void>
+  /** Told of every sync, for metrics. */
+  readonly synced?: () => void
 }
 
 export const defaultLogStoreSettings = {
@@ -35,20 +36,15 @@ export const defaultLogStoreSettings = {
   maxWaitingBytes: 32 * 1024 * 1024,
 } as const
 
-const openFile = promisify(open)
 const closeFile = promisify(close)
-const makeFolder = promisify(mkdir)
-const fileFacts = promisify(fstat)
-const syncData = promisify(fdatasync)
 
 /** Syncs under way at once: one less than libuv's threads, so that the rest of the program gets to its files. */
 const parallelSyncs = 3
-const runsPerFolder = 1000
-const { O_RDWR, O_NOFOLLOW } = constants
 
 /**
- * Logs as files `<run / 1000>/<run>.<attempt>.log`. Chunks that arrive within `groupMs` are written together, one writev
- * and one fdatasync a log, some logs at a time; the names of new files are synced once a folder and group.
+ * Logs as files. Chunks that arrive within `groupMs` are written together, one writev
+ * and one fdatasync a log, some logs at a time; the names of new files are synced once a folder and group. The first chunks
+ * of logs, where many come at a time and are short, go into packs (log-packs.ts); the second moves a log to a file.
  */
 export class DirectoryLogStore implements LogStore {
   readonly #settings: DirectoryLogStoreSettings
@@ -56,7 +52,8 @@ export class DirectoryLogStore implements LogStore {
   /** Least recently used first. */
   readonly #logs = new Map<string, OpenLog>()
   readonly #opening = new Map<string, Promise<OpenLog>>()
-  readonly #folders = new Set<string>()
+  readonly #files: LogFiles
+  readonly #beginnings: Beginnings
   readonly #listeners = new Map<string, Set<(length: number) => void>>()
   #dirty = new Set<OpenLog>()
   #waitingBytes = 0
@@ -67,15 +64,35 @@ export class DirectoryLogStore implements LogStore {
   constructor(settings: DirectoryLogStoreSettings, parts: LogStoreParts) {
     this.#settings = settings
     this.#parts = parts
+    this.#files = new LogFiles({ ...parts, ...settings, synced: () => parts.synced?.() })
+    this.#beginnings = new Beginnings({
+      clock: parts.clock,
+      groupMs: settings.groupMs,
+      pack: (beginnings) => this.#files.pack(beginnings),
+      packed: (id, length) => this.#tell(attemptKey(id), length),
+      write: ({ id, data }) => this.#write(id, 0, data, 'at once'),
+    })
   }
 
   async write(id: AttemptId, offset: number, data: Uint8Array): Promise<number> {
     if (this.#closed) throw new RpcError('UNAVAILABLE', 'The log store is being closed.')
+    const key = attemptKey(id)
+    // One that has failed says so to whoever sent it.
+    for (let early = this.#beginnings.underWay(key); early; early = this.#beginnings.underWay(key))
+      await early.catch(() => undefined)
+    const isOpen = this.#logs.has(key) || this.#opening.has(key)
+    if (offset === 0 && data.length > 0 && data.length <= packedBytes && !isOpen && this.#beginnings.hasRoom)
+      return await this.#beginnings.add(id, data)
     while (this.#waitingBytes > this.#settings.maxWaitingBytes) await this.#flush()
+    return await this.#write(id, offset, data, 'in a group')
+  }
+
+  async #write(id: AttemptId, offset: number, data: Uint8Array, when: 'at once' | 'in a group') {
     const log = await this.#use(id)
     try {
       const taken = log.take(offset, data)
       if (taken > 0) this.#wake(log, taken)
+      if (when === 'at once') void this.#flush()
       await log.durableUpTo(offset + data.length)
       return log.durable
     } finally {
@@ -86,21 +103,15 @@ export class DirectoryLogStore implements LogStore {
   async length(id: AttemptId): Promise<number> {
     const log = this.#logs.get(attemptKey(id))
     if (log) return log.durable
-    const file = await this.#openToRead(id)
+    const file = await this.#files.openToRead(id)
     if (!file) return 0
-    try {
-      // Whoever wrote it may have ended before it was synced.
-      await file.datasync()
-      return (await file.stat()).size
-    } finally {
-      await file.close()
-    }
+    return await file.durableLength().finally(() => file.close())
   }
 
   async *read(id: AttemptId, offset: number, end: number): AsyncIterable<Buffer> {
     const limit = Math.min(end, await this.length(id))
     if (offset >= limit) return
-    const file = await this.#openToRead(id)
+    const file = await this.#files.openToRead(id)
     if (!file) return
     try {
       yield* pieces(file, offset, limit)
@@ -111,7 +122,7 @@ export class DirectoryLogStore implements LogStore {
 
   async tailOffset(id: AttemptId, lines: number, end: number): Promise<number> {
     const limit = Math.min(end, await this.length(id))
-    const file = lines > 0 && limit > 0 ? await this.#openToRead(id) : undefined
+    const file = lines > 0 && limit > 0 ? await this.#files.openToRead(id) : undefined
     if (!file) return limit
     try {
       return await tailOf(file, lines, limit)
@@ -134,11 +145,13 @@ export class DirectoryLogStore implements LogStore {
   }
 
   async forget(): Promise<void> {
+    await this.#files.forget()
     await this.#closeUnused(0)
   }
 
   async close(): Promise<void> {
     this.#closed = true
+    await this.#beginnings.close()
     this.#timer?.cancel()
     await Promise.allSettled(this.#opening.values())
     await this.#flush()
@@ -147,6 +160,7 @@ export class DirectoryLogStore implements LogStore {
       await setImmediate()
       await this.#closeUnused(0)
     }
+    await this.#files.forget()
   }
 
   /** The log, open and marked as in use. */
@@ -171,25 +185,10 @@ export class DirectoryLogStore implements LogStore {
 
   async #open(id: AttemptId, key: string): Promise<OpenLog> {
     try {
-      const folder = this.#folderOf(id)
-      if (!this.#folders.has(folder)) {
-        await this.#parts.checkPresent()
-        await makeFolder(folder, { recursive: true })
-        await syncFolder(this.#settings.directory)
-        this.#folders.add(folder)
-      }
-      const path = join(folder, `${key}.log`)
-      const fresh = await openNew(path)
-      if (fresh !== undefined) return new OpenLog({ key, folder, fd: fresh, length: 0, fresh: true })
-      const fd = await openFile(path, O_RDWR | O_NOFOLLOW)
-      const { size } = await fileFacts(fd)
-      // Whoever wrote it may have ended before it was synced.
-      await syncData(fd)
-      return new OpenLog({ key, folder, fd, length: size, fresh: true })
+      return await this.#files.openToWrite(id)
     } catch (error) {
       this.#opening.delete(key)
-      this.#folders.clear()
-      throw this.#inWords(error)
+      throw error
     }
   }
 
@@ -241,7 +240,7 @@ export class DirectoryLogStore implements LogStore {
   async #settleFresh(fresh: ReadonlyMap<OpenLog, number>): Promise<void> {
     try {
       const folders = new Set([...fresh.keys()].map((log) => log.folder))
-      for (const folder of folders) await syncFolder(folder)
+      for (const folder of folders) await this.#files.syncNames(folder)
     } catch (error) {
       for (const log of fresh.keys()) log.fail(this.#inWords(error))
       return
@@ -254,7 +253,12 @@ export class DirectoryLogStore implements LogStore {
 
   #settle(log: OpenLog, end: number): void {
     log.settle(end)
-    for (const listener of this.#listeners.get(log.key) ?? []) listener(end)
+    this.#parts.synced?.()
+    this.#tell(log.key, end)
+  }
+
+  #tell(key: string, length: number): void {
+    for (const listener of this.#listeners.get(key) ?? []) listener(length)
   }
 
   async #closeUnused(keep: number): Promise<void> {
@@ -267,23 +271,6 @@ export class DirectoryLogStore implements LogStore {
       tooMany -= 1
       await closeFile(log.fd)
     }
-  }
-
-  async #openToRead(id: AttemptId): Promise<FileHandle | undefined> {
-    try {
-      return await openHandle(
-        join(this.#folderOf(id), `${attemptKey(id)}.log`),
-        constants.O_RDONLY | O_NOFOLLOW,
-      )
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw this.#inWords(error)
-      await this.#parts.checkPresent()
-      return undefined
-    }
-  }
-
-  #folderOf({ runId }: AttemptId): string {
-    return join(this.#settings.directory, String(Math.floor(runId / runsPerFolder)))
   }
 
   #inWords(error: unknown): unknown {

@@ -1,7 +1,7 @@
 import { constants, open } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { systemCode } from '../../spellfs/disk-errors.js'
+import type { StoredLog } from './stored-log.js'
 
 const openFile = promisify(open)
 const pieceBytes = 64 * 1024
@@ -18,11 +18,12 @@ export async function openNew(path: string): Promise<number | undefined> {
 }
 
 /** Where the last `lines` lines before `limit` begin; the newline at the very end begins none. */
-export async function tailOf(file: FileHandle, lines: number, limit: number): Promise<number> {
+export async function tailOf(file: StoredLog, lines: number, limit: number): Promise<number> {
   let newlines = 0
   for (let end = limit; end > 0; ) {
     const start = Math.max(0, end - pieceBytes)
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(end - start), 0, end - start, start)
+    const buffer = Buffer.alloc(end - start)
+    const { bytesRead } = await file.read(buffer, 0, end - start, start)
     for (let index = bytesRead - 1; index >= 0; index--) {
       if (buffer[index] !== 10 || start + index === limit - 1) continue
       newlines += 1
@@ -34,7 +35,7 @@ export async function tailOf(file: FileHandle, lines: number, limit: number): Pr
 }
 
 /** Bytes [offset, end) of a file, as far as there are any. */
-export async function* pieces(file: FileHandle, offset: number, end: number): AsyncIterable<Buffer> {
+export async function* pieces(file: StoredLog, offset: number, end: number): AsyncIterable<Buffer> {
   for (let at = offset; at < end; ) {
     const piece = Buffer.allocUnsafe(Math.min(pieceBytes, end - at))
     const { bytesRead } = await file.read(piece, 0, piece.length, at)
