@@ -79,7 +79,11 @@ export class Coordinator {
     this.#store = new DirectoryStore({ directory: settings.storeDir, cluster: settings.clusterName }, clock)
     this.#logs = new DirectoryLogStore(
       { ...defaultLogStoreSettings, directory: join(settings.storeDir, '.spell/logs') },
-      { clock, checkPresent: () => this.#store.checkPresent() },
+      {
+        clock,
+        checkPresent: () => this.#store.checkPresent(),
+        synced: () => this.#metrics.logSynced(),
+      },
     )
     this.#metricsServer = new MetricsServer({
       registry: this.#metrics.registry,
@@ -147,7 +151,6 @@ export class Coordinator {
     const end = () => leadership.lose('it is being stopped')
     signal.addEventListener('abort', end, { once: true })
     try {
-      if (leadership.term === 1) await this.#markStore()
       // Another leader may have written to the store since this one led last.
       await this.#logs.forget()
       this.#store.removeLeftovers().catch((error: unknown) => {
@@ -175,7 +178,6 @@ export class Coordinator {
     term?.stop()
   }
 
-  /** Only the first leader that a cluster ever has may make a directory its store: an unmounted disk looks like a new one. */
   async #markStore(): Promise<void> {
     const { storeDir, clusterName } = this.#settings
     await markDirectoryStore(storeDir, clusterName).catch((error: unknown) => {
@@ -244,6 +246,7 @@ export class Coordinator {
       coordinatorAddresses: () => (this.#members?.all() ?? []).map(({ agentAddress }) => agentAddress),
       takeLines: this.#lines.take.bind(this.#lines),
       committed: this.#metrics.committed.bind(this.#metrics),
+      markStore: () => this.#markStore(),
     }
   }
 }

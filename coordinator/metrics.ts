@@ -65,6 +65,11 @@ export class Metrics {
     help: 'Changes committed, many to a transaction.',
     registers: this.#registers,
   })
+  readonly #operations = new Counter({
+    name: 'spell_commit_operations_total',
+    help: 'Keys put or deleted in etcd, those of the transactions themselves included.',
+    registers: this.#registers,
+  })
   readonly #commitSeconds = this.#histogram(
     'spell_commit_seconds',
     'From sending a transaction to its answer.',
@@ -91,13 +96,19 @@ export class Metrics {
     help: 'Bytes of logs taken in.',
     registers: this.#registers,
   })
+  readonly #logSyncs = new Counter({
+    name: 'spell_log_syncs_total',
+    help: 'Times that files of logs were synced to the disk.',
+    registers: this.#registers,
+  })
   readonly #logBytesWaiting = new Gauge({
     name: 'spell_log_bytes_waiting',
     help: 'Bytes of logs taken in and not yet durable.',
     registers: this.#registers,
   })
 
-  constructor(look: () => Gauged) {
+  constructor(gauged: () => Gauged) {
+    const look = oncePerTurn(gauged)
     collectDefaultMetrics({ register: this.registry })
     for (const [name, help, read] of simple) this.#gauge(name, help, [], (gauge) => gauge.set(read(look())))
     this.#gauge('spell_runs', 'Runs that have not left etcd, by state.', ['state'], (gauge) => {
@@ -114,6 +125,7 @@ export class Metrics {
   committed(facts: CommitFacts): void {
     this.#commits.inc()
     this.#units.inc(facts.units)
+    this.#operations.inc(facts.operations)
     this.#commitSeconds.observe(facts.transactionMs / 1_000)
     this.#waitSeconds.observe(facts.waitedMs / 1_000)
   }
@@ -136,6 +148,10 @@ export class Metrics {
     this.#logBytes.inc(bytes)
   }
 
+  logSynced(): void {
+    this.#logSyncs.inc()
+  }
+
   #histogram(name: string, help: string, labelNames: string[]): Histogram {
     return new Histogram({ name, help, labelNames, buckets: secondsBuckets, registers: this.#registers })
   }
@@ -151,5 +167,18 @@ export class Metrics {
         collect(this)
       },
     })
+  }
+}
+
+/** One look serves all numbers of an answer: they are asked for in one turn of the loop. */
+function oncePerTurn<Value>(look: () => Value): () => Value {
+  let seen: { readonly value: Value } | undefined
+  return () => {
+    if (seen) return seen.value
+    seen = { value: look() }
+    setImmediate(() => {
+      seen = undefined
+    })
+    return seen.value
   }
 }

@@ -62,7 +62,9 @@ export class Pool {
     node.memoryBytes = inventory.memoryBytes
     this.#disown(node, new Set(inventory.gpus.map(({ uuid }) => uuid)))
     node.devices = this.#devicesOf(id, inventory)
-    this.#countFree(node)
+    node.freeMilliCpus = node.milliCpus
+    node.freeMemoryBytes = node.memoryBytes
+    for (const holding of node.holdings.values()) take(node, holding)
     this.#cpuShare = smallestShare(this.nodes.values())
   }
 
@@ -75,15 +77,19 @@ export class Pool {
     for (const uuid of holding.gpuUuids) this.#held.set(uuid, { runId, key })
     const node = this.nodes.get(holding.nodeId) ?? emptyNode(holding.nodeId)
     this.nodes.set(node.id, node)
+    const before = node.holdings.get(key)
+    if (before) give(node, before)
     node.holdings.set(key, { ...holding, runId })
-    this.#countFree(node)
+    take(node, holding)
   }
 
   release(key: string, holding: Holding): void {
     for (const uuid of holding.gpuUuids) if (this.#held.get(uuid)?.key === key) this.#held.delete(uuid)
     const node = this.nodes.get(holding.nodeId)
-    if (!node?.holdings.delete(key)) return
-    this.#countFree(node)
+    const held = node?.holdings.get(key)
+    if (!node || !held) return
+    node.holdings.delete(key)
+    give(node, held)
   }
 
   holder(uuid: string): number | undefined {
@@ -166,16 +172,16 @@ export class Pool {
       }
     }
   }
+}
 
-  #countFree(node: PoolNode): void {
-    let { milliCpus, memoryBytes } = node
-    for (const holding of node.holdings.values()) {
-      milliCpus -= Math.round(holding.cpus * 1000)
-      memoryBytes -= holding.memoryBytes
-    }
-    node.freeMilliCpus = milliCpus
-    node.freeMemoryBytes = memoryBytes
-  }
+function take(node: PoolNode, holding: Pick<PoolHolding, 'cpus' | 'memoryBytes'>): void {
+  node.freeMilliCpus -= Math.round(holding.cpus * 1000)
+  node.freeMemoryBytes -= holding.memoryBytes
+}
+
+function give(node: PoolNode, holding: Pick<PoolHolding, 'cpus' | 'memoryBytes'>): void {
+  node.freeMilliCpus += Math.round(holding.cpus * 1000)
+  node.freeMemoryBytes += holding.memoryBytes
 }
 
 function emptyNode(id: string): PoolNode {

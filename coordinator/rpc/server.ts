@@ -57,6 +57,7 @@ export class Endpoint<Context> {
       'grpc.keepalive_time_ms': 20_000,
       'grpc.keepalive_timeout_ms': 10_000,
       'grpc.max_concurrent_streams': 100_000,
+      'grpc.enable_channelz': 0,
     })
     for (const method of parts.methods) this.#register(method)
   }

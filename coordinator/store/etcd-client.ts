@@ -40,6 +40,7 @@ export interface DuplexStream {
 // A broken connection must be noticed and replaced within a lease's time to live; grpc-js alone waits up to two minutes.
 const channelOptions = {
   'grpc.enable_retries': 0,
+  'grpc.enable_channelz': 0,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.min_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1000,
