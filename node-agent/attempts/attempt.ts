@@ -156,8 +156,9 @@ export class Attempt {
     const { bootId } = this.#parts.boot
     this.#intent = { kind: 'intent', intent, bootId, atMs: this.#parts.boot.now() }
     await this.#parts.journal.append('fact', this.id, encodeFact(this.#intent))
-    // `starting` cancels nothing: the command is started and then ended in order.
-    if (!this.#mayRun()) this.#work.abort(new Cancelled(intent))
+    // `starting` cancels nothing: the command is started and then ended in order. Nor does a stop: if the command has ended
+    // meanwhile, what it wrote is saved.
+    if (intent.kind === 'kill' && !this.#mayRun()) this.#work.abort(new Cancelled(intent))
     this.#intentListener()
   }
 
