@@ -15,8 +15,8 @@ const fromRegistry = 'python:3.12-slim-bookworm'
 const madeHere = { repository: 'localhost/spell-default', tag: 'bookworm-2' } as const
 /** The image that is made here. */
 export const madeHereName = `${madeHere.repository}:${madeHere.tag}`
-const registry = 'https://registry-1.docker.io/v2/'
-const registryPatienceMs = 4_000
+/** How long the engine may take to ask its registry, in milliseconds. */
+const registryPatienceMs = 5_000
 const settingName = 'default-image'
 
 /** Sees to it that a cluster of the Docker runtime has a default image; says so where it can't. */
@@ -32,7 +32,7 @@ export async function giveDefaultImage(
     if (!chosen) await administrator.set(settingName, madeHereName)
     return
   }
-  if (!chosen && (await registryAnswers())) {
+  if (!chosen && (await registryAnswers(environment.dockerSocket))) {
     await administrator.set(settingName, fromRegistry)
     note(world, `Runs without --from are in ${fromRegistry}.`)
     return
@@ -52,7 +52,7 @@ export async function giveDefaultImage(
 /** Makes the image and imports it, unless it is there or a registry answers. Uses sudo where this user is not root. */
 export async function makeImageIfNeeded(world: World, environment: LocalEnvironment): Promise<void> {
   if (await engineHas(environment.dockerSocket, madeHereName)) return
-  if (await registryAnswers()) {
+  if (await registryAnswers(environment.dockerSocket)) {
     note(world, `No image has to be made: a registry answers, and has ${fromRegistry}.`)
     return
   }
@@ -89,10 +89,15 @@ async function importTar(socket: string, tar: string): Promise<void> {
     throw new Failure('error', `Docker could not import ${tar}: ${trouble ?? said.trim()}`)
 }
 
-async function registryAnswers(): Promise<boolean> {
+/** The engine is asked, since it is the one that will pull, with its own mirrors and proxies. */
+async function registryAnswers(socket: string): Promise<boolean> {
   try {
-    await fetch(registry, { signal: AbortSignal.timeout(registryPatienceMs) })
-    return true
+    const response = await engineRequest(socket, {
+      path: `/distribution/${fromRegistry}/json`,
+      signal: AbortSignal.timeout(registryPatienceMs),
+    })
+    await textOf(response)
+    return response.statusCode === 200
   } catch {
     return false
   }

@@ -7,7 +7,6 @@ import { findProgram } from './programs.js'
 import type { LocalEnvironment } from './settings.js'
 
 const suite = 'bookworm'
-const usualMirror = 'http://deb.debian.org/debian'
 const shownBytes = 2_000
 
 // As one script for one sudo. The root's modes matter: /tmp is 1777, / is 0755. The tar stays readable for its maker.
@@ -15,7 +14,7 @@ const script = `set -eu
 root="$1"; tar="$2"; mirror="$3"; owner="$4"
 trap 'rm -rf "$root"' EXIT
 chmod 755 "$root"
-debootstrap --variant=minbase --include=python3,python-is-python3,ca-certificates ${suite} "$root" "$mirror"
+debootstrap --variant=minbase --include=python3,python-is-python3,ca-certificates ${suite} "$root" $mirror
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/var/log/bootstrap.log
 tar -C "$root" --numeric-owner -cf "$tar" .
 chown "$owner" "$tar"
@@ -62,13 +61,13 @@ async function runAsRoot(words: readonly string[], environment: LocalEnvironment
     throw new Failure('error', `debootstrap could not make the default image:\n${said.trimEnd()}`)
 }
 
-/** The one that this machine's apt uses, where it is a Debian. */
+/** The one that this machine's apt uses, where it is a Debian; empty: debootstrap's own. */
 function mirror(): string {
   for (const file of ['/etc/apt/sources.list.d/debian.sources', '/etc/apt/sources.list']) {
     const found = /^(?:URIs:|deb)\s+(https?:\/\/\S*\/debian)\/?(?:\s|$)/m.exec(textOf(file))?.[1]
     if (found !== undefined) return found
   }
-  return usualMirror
+  return ''
 }
 
 function textOf(file: string): string {
