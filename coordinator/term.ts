@@ -27,6 +27,8 @@ export interface TermParts {
   coordinatorAddresses(): readonly string[]
   takeLines(lines: readonly AttemptLine[]): void
   committed(facts: CommitFacts): void
+  /** Makes the store this cluster's. */
+  markStore(): Promise<void>
 }
 
 /** Everything that lives as long as one term. */
@@ -47,6 +49,9 @@ export async function startTerm(
 ): Promise<RunningTerm> {
   const loaded = new LoadedState(leaderSettings(settings), parts)
   const { commitValue } = await loadState({ ...parts, leadership }, (entry) => loaded.take(entry))
+  // Only before anything was ever committed may a directory be made the store: an unmounted disk looks like a new one.
+  // Whoever is killed before its first commit leaves that to the next leader.
+  if (commitValue === undefined) await parts.markStore()
   const leases = await HourlyLeases.start(parts.etcd, parts.clock, parts.log)
   const queue = new CommitQueue(
     { ...defaultCommitQueueSettings, maxOperations: settings.etcd.maxOperations },

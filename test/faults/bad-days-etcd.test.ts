@@ -18,7 +18,7 @@ test.serial(
     t.teardown(() => resumeIfThere(etcd))
     const going = await startWriter(cluster, { seed: 1, exitCode: 3 })
     const ending = await startWriter(cluster, { seed: 2, exitCode: 4 })
-    const followed = [going, ending].map((writer) => readLog(cluster, ['-f', `${writer.runId}`]))
+    const followed = [going, ending].map((writer) => readLog(t, cluster, ['-f', `${writer.runId}`]))
     for (const writer of [going, ending]) writer.open(1)
     for (const writer of [going, ending]) await writer.wrote(1)
     const before = going.identity()
@@ -41,13 +41,13 @@ test.serial(
     for (const [index, writer] of [going, ending].entries()) {
       const info = JSON.parse((await cluster.spell(['info', '--json', `${writer.runId}`])).stdout) as object
       t.like(info, { state: 'complete', exit_code: writer.exitCode, attempt: 1 })
-      const kept = await readLog(cluster, [`${writer.runId}`]).read
+      const kept = await readLog(t, cluster, [`${writer.runId}`]).read
       const read = await followed[index]?.read
       t.is(read?.sha256, kept.sha256, read?.stderr)
       t.is(read?.bytes, kept.bytes)
     }
     const listed = await cluster.spell(['ps', '--json'])
-    t.is(listed.stdout.trim().split('\n').length, 3, 'the run that was sent meanwhile was taken once')
+    t.is((JSON.parse(listed.stdout) as unknown[]).length, 3, 'the run that was sent meanwhile was taken once')
   },
 )
 

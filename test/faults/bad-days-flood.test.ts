@@ -12,7 +12,7 @@ test.serial(
     const cluster = await startCluster(t, { runtime: 'process', words: ['--cpus', '8', '--memory', '16G'] })
     const submitted = await cluster.spell(['run', '-f', '-b', '--', `seq ${lines}`])
     t.is(submitted.code, 0, submitted.stderr)
-    const followed = readLog(cluster, ['-f', '1'])
+    const followed = readLog(t, cluster, ['-f', '1'])
     const beside = await cluster.spell(['run', '-f', 'echo beside'])
     t.regex(beside.stdout, /^beside$/m)
     const hash = createHash('sha256')
@@ -25,6 +25,6 @@ test.serial(
     const sha256 = hash.digest('hex')
     const read = await followed.read
     t.like(read, { bytes, sha256, exitCode: 0 }, read.stderr)
-    t.like(await readLog(cluster, ['1']).read, { bytes, sha256 })
+    t.like(await readLog(t, cluster, ['1']).read, { bytes, sha256 })
   },
 )

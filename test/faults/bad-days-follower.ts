@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import type { ExecutionContext } from 'ava'
 import type { TestCluster } from '../fixtures/cluster.js'
 
 export interface Read {
@@ -17,8 +18,10 @@ export interface Follower {
 }
 
 /** `spell logs WORDS…` as a process of its own, whose raw output is hashed as it comes. */
-export function readLog(cluster: TestCluster, words: readonly string[]): Follower {
+export function readLog(t: ExecutionContext, cluster: TestCluster, words: readonly string[]): Follower {
   const child = cluster.start(['logs', '--raw', ...words])
+  // Left alone it would look for its cluster for an hour.
+  t.teardown(() => child.kill())
   const hash = createHash('sha256')
   let bytes = 0
   let stderr = ''

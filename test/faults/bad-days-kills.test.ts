@@ -96,7 +96,7 @@ async function begin(t: ExecutionContext, runtime: 'process' | 'docker', random:
   for (let index = 0; index < 10; index += 1)
     writers.push(await startWriter(cluster, { seed: Math.floor(random.next() * 2 ** 31), exitCode: index }))
   const followers = new Map(
-    writers.map((writer) => [writer, readLog(cluster, ['-f', `${writer.runId}`])] as const),
+    writers.map((writer) => [writer, readLog(t, cluster, ['-f', `${writer.runId}`])] as const),
   )
   for (const writer of writers) await writer.wrote(0)
   const day = { cluster, engine, random, writers, followers, alive: new Map<Writer, string>() }
@@ -148,9 +148,11 @@ async function lifeOf({ engine }: Pick<Day, 'engine'>, writer: Writer): Promise<
   const identity = writer.identity()
   if (!engine) return identity
   const docker = ['-H', `unix://${engine.socketPath}`]
-  const ids = (await execa('docker', [...docker, 'ps', '-q', '--no-trunc'])).stdout.split('\n')
-  const format = '{{.Name}} {{.Id}} {{.State.StartedAt}} {{.State.Pid}} {{.RestartCount}}'
-  const { stdout } = await execa('docker', [...docker, 'inspect', '--format', format, ...ids])
+  const ids = (await execa('docker', [...docker, 'ps', '-aq', '--no-trunc'])).stdout.split('\n')
+  const format = '{{.Name}} {{.Id}} {{.State.StartedAt}} {{.State.Pid}} {{.State.Status}} {{.RestartCount}}'
+  const { stdout } = await execa('docker', [...docker, 'inspect', '--format', format, ...ids], {
+    reject: false,
+  })
   const line = stdout.split('\n').find((found) => found.split(' ')[0]?.endsWith(`-${writer.runId}.1`))
   return `${identity} ${line}`
 }
@@ -174,7 +176,7 @@ async function checkEnd(
       { ...printed, exitCode: 0 },
       `what the follower of run ${runId} read: ${followed?.stderr}`,
     )
-    const kept = await readLog(day.cluster, [`${runId}`]).read
+    const kept = await readLog(t, day.cluster, [`${runId}`]).read
     t.like(kept, printed, `the kept log of run ${runId}`)
   }
 }

@@ -13,7 +13,7 @@ test.serial(
     const going = await startWriter(cluster, { seed: 1, exitCode: 3 })
     const stopped = await startWriter(cluster, { seed: 2, exitCode: 4 })
     const killed = await startWriter(cluster, { seed: 3, exitCode: 5 })
-    const followed = readLog(cluster, ['-f', `${going.runId}`])
+    const followed = readLog(t, cluster, ['-f', `${going.runId}`])
     for (const writer of [going, stopped, killed]) writer.open(2)
     for (const writer of [going, stopped, killed]) await writer.wrote(2)
     await rename(store, `${store}-away`)
@@ -24,7 +24,7 @@ test.serial(
     for (const writer of [going, late]) writer.open(parts)
     for (const writer of [going, late, stopped, killed]) await writer.ended()
     const listed = await cluster.spell(['ps', '--json'])
-    t.is(listed.stdout.trim().split('\n').length, 4, listed.stderr)
+    t.is((JSON.parse(listed.stdout) as unknown[]).length, 4, listed.stderr)
     const asked = await cluster.spell(['logs', `${going.runId}`])
     t.is(asked.code, 1, asked.stdout.slice(0, 200))
     t.regex(asked.stderr, /store.*away/is)
@@ -43,7 +43,7 @@ test.serial(
       const info = JSON.parse((await cluster.spell(['info', '--json', `${writer.runId}`])).stdout) as object
       t.like(info, { state, exit_code: writer.exitCode })
       const note = (await readFile(`${store}/runs/${writer.runId}/note`, 'utf8')).trim().split(' ')
-      const kept = await readLog(cluster, ['-f', `${writer.runId}`]).read
+      const kept = await readLog(t, cluster, ['-f', `${writer.runId}`]).read
       t.like(kept, { bytes: Number(note[1]), sha256: note[2] }, `run ${writer.runId}: ${kept.stderr}`)
       if (writer === going) t.is((await followed.read).sha256, note[2] ?? '')
     }

@@ -65,7 +65,7 @@ class Round {
   readonly #jobs: readonly Job[]
   readonly #submissions: readonly Submission[]
   readonly #broken = new AbortController()
-  readonly #signal = AbortSignal.any([AbortSignal.timeout(roundTimeoutMs), this.#broken.signal])
+  readonly #signal = this.#broken.signal
   /** Answered submissions after which something is done to the leader, where something has to be. */
   readonly #moment: number
   readonly #armed: Program
@@ -96,6 +96,16 @@ class Round {
   }
 
   async run(): Promise<readonly string[]> {
+    const late = systemClock.timer(roundTimeoutMs, () => this.#broken.abort(new Error('it takes too long')))
+    try {
+      return await this.#run()
+    } finally {
+      late.cancel()
+      this.#broken.abort(new Error('the round is over'))
+    }
+  }
+
+  async #run(): Promise<readonly string[]> {
     void this.#startPrograms()
     const channels = Array.from({ length: clientCount }, (_, index) => this.#pool.open(index))
     await Promise.all(channels.map((channel) => this.#client(channel)))
