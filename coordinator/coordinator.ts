@@ -247,7 +247,6 @@ export class Coordinator {
       takeLines: this.#lines.take.bind(this.#lines),
       committed: this.#metrics.committed.bind(this.#metrics),
       markStore: () => this.#markStore(),
-      markStore: () => this.#markStore(),
     }
   }
 }
