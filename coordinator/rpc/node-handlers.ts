@@ -24,7 +24,7 @@ export interface NodeHandlerParts {
 }
 
 /** Batches of log bytes of one stream that are being made durable at once. */
-const batchesUnderWay = 4
+const batchesUnderWay = 8
 
 export function nodeHandlers(parts: NodeHandlerParts): Handlers<NodeCall> {
   const storing = new Set<string>()

@@ -16,8 +16,8 @@ const shipLogs = method<LogBatch__Output, LogReplies__Output>('Agents', 'ShipLog
 /** Of one message, in bytes, however many logs are in it. */
 const messageBytes = 256 * 1024
 /** What may be under way without being safe, of one log and of all, in bytes. */
-const sourceWindowBytes = 2 << 20
-const windowBytes = 8 << 20
+const sourceWindowBytes = 4 << 20
+const windowBytes = 16 << 20
 /** Logs that grow are looked at so often, in milliseconds; */
 const lookEveryMs = 15
 /** those that have not grown for so long tell by themselves when they do. */
