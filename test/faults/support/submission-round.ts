@@ -23,7 +23,7 @@ export interface SubmissionRound {
 
 export async function submissionRound(base: PoolBase, seed: number): Promise<SubmissionRound> {
   const name = `round-${seed}`
-  const pool = await makePool(base, name, { leaseTtlSeconds: 1 })
+  const pool = await makePool(base, name, { leaseTtlSeconds: 2 })
   const signal = AbortSignal.timeout(roundTimeoutMs)
   setMaxListeners(0, signal)
   const startedAt = performance.now()
