@@ -10,11 +10,17 @@ import { type SegmentSettings, Segments } from './segments.js'
 export interface JournalSettings extends SegmentSettings {
   /** At least so long from one sync to the next, in milliseconds: what comes meanwhile shares one. */
   readonly gapMs: number
+  /** The same after a group of at least `busyFrom` entries: under load fewer and larger groups cost a fraction. */
+  readonly busyGapMs: number
+  readonly busyFrom: number
   /** Closed segments from which on those that still count are written anew, to free the oldest. */
   readonly compactFrom: number
 }
 
-export const journalDefaults = { segmentBytes: 8 << 20, spareSegments: 2, gapMs: 3, compactFrom: 4 } as const
+export const journalDefaults = {
+  ...{ segmentBytes: 8 << 20, spareSegments: 2, compactFrom: 4 },
+  ...{ gapMs: 3, busyGapMs: 10, busyFrom: 16 },
+} as const
 
 /** What the node knows beside its attempts. */
 export interface NodeFacts {
@@ -51,6 +57,8 @@ export class Journal {
   #queue: Waiting[] = []
   #writing: Promise<void> | undefined
   #lastGroupMs = Number.NEGATIVE_INFINITY
+  #lastGroupEntries = 0
+  #syncs = 0
   #lastTopUpMs = Number.NEGATIVE_INFINITY
   #failed: unknown
   #closed = false
@@ -81,6 +89,11 @@ export class Journal {
 
   get node(): NodeFacts {
     return this.#node
+  }
+
+  /** Since it was opened. */
+  get syncs(): number {
+    return this.#syncs
   }
 
   /** Entries of every attempt that was not forgotten, beginning with `assigned`; by `attemptKey`. */
@@ -141,11 +154,12 @@ export class Journal {
 
   async #writeGroups(): Promise<void> {
     while (this.#queue.length > 0 && this.#failed === undefined) {
-      const earlyMs = this.#lastGroupMs + this.#settings.gapMs - this.#clock.monotonic()
+      const earlyMs = this.#lastGroupMs + this.#gapMs() - this.#clock.monotonic()
       if (earlyMs > 0) await this.#clock.sleep(earlyMs)
       this.#lastGroupMs = this.#clock.monotonic()
       const group = this.#queue
       this.#queue = []
+      this.#lastGroupEntries = group.length
       try {
         await this.#writeGroup(group.map((waiting) => waiting.entry))
       } catch (error) {
@@ -156,6 +170,11 @@ export class Journal {
     }
     // In the same turn as the last look at the queue: an entry that comes later begins a new round.
     this.#writing = undefined
+  }
+
+  #gapMs(): number {
+    const { gapMs, busyGapMs, busyFrom } = this.#settings
+    return this.#lastGroupEntries >= busyFrom ? Math.max(gapMs, busyGapMs) : gapMs
   }
 
   async #writeGroup(group: readonly Entry[]): Promise<void> {
@@ -188,6 +207,7 @@ export class Journal {
     await writeAll(segment.handle, bytes, segment.tail)
     this.#failpoints.reach('journal-sync')
     await segment.handle.datasync()
+    this.#syncs += 1
     this.#failpoints.reach('journal-synced')
     segment.tail += bytes.length
   }

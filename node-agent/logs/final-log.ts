@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 
 /** What stands at the end of a log that was cut. */
@@ -10,14 +11,10 @@ export function cutMark(limitBytes: number): string {
  * be repeated as one likes. A command that printed nothing may have no file.
  */
 export async function finalLog(file: string, limitBytes: number): Promise<number> {
-  const handle = await open(file, 'r+').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
-  if (!handle) return 0
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  if (size <= limitBytes) return size
+  const handle = await open(file, 'r+')
   try {
-    const { size } = await handle.stat()
-    if (size <= limitBytes) return size
     const mark = Buffer.from(cutMark(limitBytes))
     // The mark overwrites bytes beyond the limit: on a full disk there is room for it.
     await handle.write(mark, 0, mark.length, limitBytes)

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import type { Clock } from '../../common/clock.js'
@@ -105,7 +105,7 @@ export class DummyRuntime implements Runtime {
   }
 
   async remove(id: AttemptId): Promise<void> {
-    rmSync(this.#file(id), { force: true })
+    makeEmpty(this.#file(id))
     const live = this.#live.get(attemptKey(id))
     this.#live.delete(attemptKey(id))
     live?.changed.abort()
@@ -167,6 +167,15 @@ function read(file: string): Kept | undefined {
   } catch (error) {
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
+  }
+}
+
+/** An empty file counts as none. The folder may serve another task: a file system makes and removes files ten times slower. */
+function makeEmpty(file: string): void {
+  try {
+    truncateSync(file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
 }
 
