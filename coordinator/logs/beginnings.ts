@@ -84,19 +84,38 @@ export class Beginnings {
     const group = this.#waiting
     this.#packing = group
     this.#waiting = new Map()
+    if (group.size >= packFrom) await this.#pack(group)
+    else await Promise.all([...group.values()].map((one) => this.#write(one, group)))
+  }
+
+  async #pack(group: Map<string, Waiting>): Promise<void> {
     const all = [...group.values()]
     try {
-      if (all.length >= packFrom) {
-        await this.#parts.pack(all)
-        for (const { id, data, resolve } of all) {
-          resolve(data.length)
-          this.#parts.packed(id, data.length)
-        }
-      } else await Promise.all(all.map((one) => this.#parts.write(one).then(one.resolve, one.reject)))
+      await this.#parts.pack(all)
     } catch (error) {
+      group.clear()
       for (const { reject } of all) reject(error)
-    } finally {
-      this.#packing = new Map()
+      return
     }
+    // Nobody may find one under way that has been answered: it would be asked again and again.
+    group.clear()
+    for (const { id, data, resolve } of all) {
+      resolve(data.length)
+      this.#parts.packed(id, data.length)
+    }
+  }
+
+  async #write(one: Waiting, group: Map<string, Waiting>): Promise<void> {
+    const done = () => group.delete(attemptKey(one.id))
+    await this.#parts.write(one).then(
+      (length) => {
+        done()
+        one.resolve(length)
+      },
+      (error: unknown) => {
+        done()
+        one.reject(error)
+      },
+    )
   }
 }

@@ -33,6 +33,19 @@ test('whoever is alone gets a file of its own at once', async (t) => {
   t.deepEqual(await readdir(join(directory, '0')), ['1.1.log', '2.1.log'])
 })
 
+test('a second chunk that comes while the first is on its way waits for that alone', async (t) => {
+  const { logs } = await makeLogs(t)
+  const firsts = [1, 2].map((runId) => logs.write(log(runId), 0, lineOf(runId)))
+  const seconds = [1, 2].map((runId) =>
+    logs.write(log(runId), lineOf(runId).length, Buffer.from('and more\n')),
+  )
+  t.deepEqual(await Promise.all(firsts), lengths(1, 2))
+  t.deepEqual(
+    await Promise.all(seconds),
+    lengths(1, 2).map((length) => length + 9),
+  )
+})
+
 test('a log that goes on moves to a file of its own, whole', async (t) => {
   const { logs, directory } = await makeLogs(t)
   await writeLines(logs, 1, 5)
