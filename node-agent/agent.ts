@@ -99,6 +99,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     await upwards.shipper.close()
     upwards.heartbeats.close()
     await journal.close()
+    parts.log.info('The journal is closed', { syncs: journal.syncs })
     folder.release()
     if (stopping.signal.reason instanceof RpcError) throw stopping.signal.reason
   })
