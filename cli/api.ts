@@ -72,6 +72,11 @@ export class Api {
     return await this.#channel.clientStream<object, Response>(method(service, name))
   }
 
+  /** Begins to connect, for a command that has something else to do before its first call. */
+  begin(): void {
+    this.#channel.begin()
+  }
+
   close(): void {
     this.#channel.close()
   }

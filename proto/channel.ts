@@ -67,6 +67,11 @@ export class Channel {
     this.#connections = new Connections(settings.addresses, settings.tls, options, this.#clock)
   }
 
+  /** Begins to connect while the caller does something else first. Nothing fails here: the first call says what went wrong. */
+  begin(): void {
+    this.#connections.begin()
+  }
+
   async call<Request, Response>(
     method: Method<Request, Response>,
     request: object,

@@ -37,6 +37,11 @@ export class Connections {
     return this.#searching
   }
 
+  /** Begins to connect, so that the first call finds it done or under way. */
+  begin(): void {
+    this.#client(this.#current).getChannel().getConnectivityState(true)
+  }
+
   close(): void {
     for (const client of this.#clients.values()) client.close()
     this.#clients.clear()

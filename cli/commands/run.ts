@@ -32,6 +32,7 @@ async function run(world: World, command: string, options: RunOptions): Promise<
   const wanted = specFrom(command, options, world.cwd)
   const fromGit = gitCode(options)
   const api = await connect(world, options.context)
+  api.begin()
   const style = styleOf(world)
   const say = (emoji: string, sentence: string) => {
     const stream = options.json ? world.stderr : world.stdout

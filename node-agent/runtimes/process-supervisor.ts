@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { exitNote, keeperNote, readExitNote } from './exit-note.js'
 import {
@@ -70,14 +70,21 @@ export interface SupervisorNotes extends ProcessName {
 
 /** What the agent notes: before it sends SIGTERM, and after. */
 export const agentNotes = { terminating: 'terminating', terminated: 'terminated' } as const
-export const noteFiles: readonly string[] = [
+const noteFiles: ReadonlySet<string> = new Set([
   'supervisor',
   'collector',
   exitNote,
   keeperNote,
   'done',
   ...Object.values(agentNotes),
-]
+])
+
+/** Of a task that is over. Synchronous, as each call takes microseconds, and a tenth of what its asynchronous form takes. */
+export function removeNotes(controlFolder: string): void {
+  if (!existsSync(controlFolder)) return
+  for (const name of readdirSync(controlFolder))
+    if (noteFiles.has(name)) rmSync(join(controlFolder, name), { force: true })
+}
 
 export function readNotes(controlFolder: string, boot: string): SupervisorNotes | undefined {
   const line = readLine(controlFolder, 'supervisor')

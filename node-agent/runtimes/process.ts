@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { availableParallelism, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../../common/clock.js'
@@ -15,9 +15,9 @@ import {
   hasBegun,
   isSupervised,
   membersOf,
-  noteFiles,
   outputBlockBytes,
   readNotes,
+  removeNotes,
   type SupervisorNotes,
   supervisorScript,
   taskMark,
@@ -93,6 +93,8 @@ export class ProcessRuntime implements Runtime {
   }
 
   async wait(id: AttemptId, signal: AbortSignal): Promise<TaskEnd> {
+    // The end of the own child tells by itself: there is nothing to be read before.
+    if (this.#children.has(attemptKey(id))) await this.#pause(id, false, signal)
     for (;;) {
       signal.throwIfAborted()
       const known = this.#ends.get(attemptKey(id))
@@ -103,7 +105,7 @@ export class ProcessRuntime implements Runtime {
       if (ended) {
         if (!isSupervised(notes) || (await this.#supervisorEnds(notes))) {
           const members = this.#members(id, notes)
-          if (members.length === 0) return this.#noteEnd(id)
+          if (members.length === 0) return this.#noteEnd(id, notes)
         }
         this.#endLeftover(id, notes)
       }
@@ -149,7 +151,7 @@ export class ProcessRuntime implements Runtime {
     this.#leftoverKillAtMs.delete(attemptKey(id))
     this.#ends.delete(attemptKey(id))
     const folder = controlFolderOf(this.#attemptsFolder, id)
-    await Promise.all(noteFiles.map((name) => rm(join(folder, name), { force: true })))
+    removeNotes(folder)
   }
 
   async list(): Promise<readonly AttemptId[]> {
@@ -160,8 +162,9 @@ export class ProcessRuntime implements Runtime {
   /** Everything belongs to the agent's own user. */
   async reclaim(): Promise<void> {}
 
-  #noteEnd(id: AttemptId): TaskEnd {
-    const end = { exitCode: this.#notes(id)?.exitCode ?? 128 + 9, outOfMemory: false }
+  #noteEnd(id: AttemptId, notes: SupervisorNotes): TaskEnd {
+    const exitCode = notes.exitCode ?? this.#notes(id)?.exitCode ?? 128 + 9
+    const end = { exitCode, outOfMemory: false }
     this.#ends.set(attemptKey(id), end)
     return end
   }

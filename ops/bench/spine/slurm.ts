@@ -157,9 +157,14 @@ async function allMustBeComplete(channel: Channel): Promise<void> {
 
 /** What an nvidia-smi says on a machine of eight GPUs. */
 const nvidiaSmi = `#!/bin/sh
-case $1 in --query-gpu=*) ;; *) exit 1 ;; esac
-echo 'index, name, uuid, memory.total [MiB], mig.mode.current'
+case $1 in --query-gpu=* | -L) ;; *) exit 1 ;; esac
+[ "$1" = -L ] || echo 'index, name, uuid, memory.total [MiB], mig.mode.current'
 for gpu in 0 1 2 3 4 5 6 7; do
-  echo "$gpu, Tesla V100-SXM2-16GB, GPU-00000000-0000-4000-8000-00000000000$gpu, 16384 MiB, [N/A]"
+  uuid=GPU-00000000-0000-4000-8000-00000000000$gpu
+  if [ "$1" = -L ]; then
+    echo "GPU $gpu: Tesla V100-SXM2-16GB (UUID: $uuid)"
+  else
+    echo "$gpu, Tesla V100-SXM2-16GB, $uuid, 16384 MiB, [N/A]"
+  fi
 done
 `
