@@ -1,4 +1,13 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, type Stats, truncateSync, unlinkSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  type Stats,
+  truncateSync,
+  unlinkSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { AttemptFolders } from './folders.js'
 

@@ -22,7 +22,7 @@ export class Outbox {
   take(count: number): readonly Report[] {
     const taken = this.#unsent.slice(0, count)
     this.#unsent = this.#unsent.slice(count)
-    return taken
+    return taken.filter((report) => this.#isUnanswered(report))
   }
 
   /** Everything that is unanswered will be sent again. */
@@ -40,6 +40,11 @@ export class Outbox {
 
   hasUnanswered(id: AttemptId): boolean {
     return this.#unanswered.has(attemptKey(id))
+  }
+
+  #isUnanswered({ id, number }: Report): boolean {
+    const oldest = this.#unanswered.get(attemptKey(id))?.[0]
+    return oldest !== undefined && oldest.number <= number
   }
 
   get unansweredCount(): number {

@@ -10,7 +10,8 @@ export interface ScanOptions {
   readonly spellFolder: string
   /** Name of the repository's folder in it; undefined without a repository, or when `/spell` itself is its root. */
   readonly repositoryName: string | undefined
-  readonly baselineFile: string
+  /** undefined: nothing was there before the run. */
+  readonly baselineFile: string | undefined
 }
 
 /** What an ended run has made, found by comparing with the baseline. */
@@ -31,7 +32,8 @@ const mostLines = 20
  * run may still write, swap and remove what it likes meanwhile.
  */
 export async function scanOutputs(options: ScanOptions, signal: AbortSignal): Promise<OutputList> {
-  const baseline = await readBaseline(options.baselineFile)
+  const { baselineFile } = options
+  const baseline: Baseline = baselineFile === undefined ? new Map() : await readBaseline(baselineFile)
   const paths: string[] = []
   const passed: string[] = []
   let totalBytes = 0

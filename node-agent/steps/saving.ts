@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { messageOf, RpcError } from '../../common/errors.js'
 import type { Attempt } from '../attempts/attempt.js'
-import { writeBaseline } from '../outputs/baseline.js'
 import { scanOutputs } from '../outputs/scan.js'
 import { type SavedOutputs, sendOutputs } from '../outputs/send.js'
 import { mayPass, retry } from '../retry.js'
@@ -46,11 +45,11 @@ export function makeSaving(parts: StepParts): Step {
 /** undefined: there is nothing to save. */
 async function save(attempt: Attempt, parts: StepParts): Promise<SavedOutputs | undefined> {
   const { code } = attempt.assignment.spec
-  const { spell: spellFolder, baseline: baselineFile } = attempt.folders
+  const { spell: spellFolder, baseline } = attempt.folders
   const { emptySpell } = attempt.parcel
   if (emptySpell && parts.folders.isUntouched(attempt.folders, emptySpell)) return undefined
   // Without code nothing was there before, and nobody has noted so.
-  if (code.kind === 'none' && !existsSync(baselineFile)) await writeBaseline(baselineFile, new Map())
+  const baselineFile = code.kind === 'none' && !existsSync(baseline) ? undefined : baseline
   const repositoryName = code.kind === 'synced' ? code.repositoryName : undefined
   const list = await scanOutputs({ spellFolder, baselineFile, repositoryName }, attempt.work)
   if (list.outputs.length === 0) {
