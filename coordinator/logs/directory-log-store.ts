@@ -14,7 +14,7 @@ import type { OpenLog } from './open-log.js'
 export interface DirectoryLogStoreSettings {
   /** `<storeDir>/.spell/logs`; made when missing. */
   readonly directory: string
-  /** How long the first chunk waits for company before a group is written. */
+  /** In milliseconds: at least so long from one group to the next, and so long new logs wait for company; what comes meanwhile shares a sync. */
   readonly groupMs: number
   /** Files kept open; more only while more are being written. */
   readonly maxOpenFiles: number
@@ -42,7 +42,7 @@ const closeFile = promisify(close)
 const parallelSyncs = 3
 
 /**
- * Logs as files. Chunks that arrive within `groupMs` are written together, one writev
+ * Logs as files. Chunks that arrive within `groupMs` of the last group are written together, one writev
  * and one fdatasync a log, some logs at a time; the names of new files are synced once a folder and group. The first chunks
  * of logs, where many come at a time and are short, go into packs (log-packs.ts); the second moves a log to a file.
  */
@@ -59,6 +59,7 @@ export class DirectoryLogStore implements LogStore {
   #waitingBytes = 0
   #timer: Timer | undefined
   #flushing: Promise<void> | undefined
+  #lastGroupMs = Number.NEGATIVE_INFINITY
   #closed = false
 
   constructor(settings: DirectoryLogStoreSettings, parts: LogStoreParts) {
@@ -196,7 +197,9 @@ export class DirectoryLogStore implements LogStore {
     this.#dirty.add(log)
     this.#waitingBytes += bytes
     if (this.#flushing || this.#timer) return
-    this.#timer = this.#parts.clock.timer(this.#settings.groupMs, () => void this.#flush())
+    const { clock } = this.#parts
+    const earlyMs = Math.max(0, this.#lastGroupMs + this.#settings.groupMs - clock.monotonic())
+    this.#timer = clock.timer(earlyMs, () => void this.#flush())
   }
 
   /** Writes group after group until nothing waits. Never rejects: whoever waits for a log is told. */
@@ -209,6 +212,7 @@ export class DirectoryLogStore implements LogStore {
   async #flushGroups(): Promise<void> {
     try {
       while (this.#dirty.size > 0) {
+        this.#lastGroupMs = this.#parts.clock.monotonic()
         const group = this.#dirty
         this.#dirty = new Set()
         this.#waitingBytes = 0
