@@ -10,7 +10,7 @@ import type { TestCluster } from '../fixtures/cluster.js'
 // end in a carriage return. It prints a part when a file `gate-<part>` appears beside it, so that a test says what is written
 // while what is dead. In `note` it says how far it is and the hash of all it has printed.
 
-export const parts = 8
+export const parts = 10
 
 const program = `
 import hashlib, os, random, signal, sys, time
