@@ -34,7 +34,8 @@ export function environmentOf(
   written.SPELL_RUN_ID = id
   if (assignment.gpuUuids.length === 0) {
     written.NVIDIA_VISIBLE_DEVICES = 'void'
-    written.CUDA_VISIBLE_DEVICES = ''
+    // A user's own value counts among the run's GPUs; in a container without any it shows nothing.
+    written.CUDA_VISIBLE_DEVICES ??= ''
   }
   return written
 }
