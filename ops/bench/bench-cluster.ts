@@ -21,6 +21,9 @@ export interface BenchCluster {
   status(): Promise<ClusterStatus>
   /** The leader's metrics by name with labels, as its page prints them. */
   metrics(): Promise<ReadonlyMap<string, number>>
+  /** Ends the processes; their logs stay to be read. Safe to call twice. */
+  end(): Promise<void>
+  /** Ends it and removes everything. */
   down(): Promise<void>
 }
 
@@ -41,8 +44,13 @@ export async function startBenchCluster(words: readonly string[]): Promise<Bench
   const env = { ...process.env, SPELL_DIR: join(folder, 'client') }
   const spell = async (...line: string[]) =>
     (await execa(process.execPath, [spellProgram, ...line], { env, stdin: 'ignore' })).stdout
+  let ended: Promise<unknown> | undefined
+  const end = async () => {
+    ended ??= spell('cluster', 'down', '--yes', '--dir', dir)
+    await ended
+  }
   const down = async () => {
-    await spell('cluster', 'down', '--yes', '--dir', dir)
+    await end()
     await rm(folder, { recursive: true, force: true })
   }
   try {
@@ -58,6 +66,7 @@ export async function startBenchCluster(words: readonly string[]): Promise<Bench
     ...{ dir, env, spell, access: { addresses, ca, token } },
     status: async () => JSON.parse(await spell('cluster', 'status', '--json', '--dir', dir)) as ClusterStatus,
     metrics: async () => parseMetrics(await (await fetch(`http://${metricsAddress(dir)}/metrics`)).text()),
+    end,
     down,
   }
 }
@@ -90,7 +99,8 @@ function metricsAddress(dir: string): string {
   return settings.metricsListen
 }
 
-function parseMetrics(text: string): ReadonlyMap<string, number> {
+/** By name with labels, as the page of a Prometheus client prints them. */
+export function parseMetrics(text: string): ReadonlyMap<string, number> {
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
   return new Map(
     lines.map((line) => {
