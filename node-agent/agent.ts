@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Clock } from '../common/clock.js'
-import { RpcError } from '../common/errors.js'
+import { messageOf, RpcError } from '../common/errors.js'
 import type { Failpoints } from '../common/failpoint.js'
 import type { Log } from '../common/log.js'
 import type { Random } from '../common/random.js'
@@ -25,6 +25,7 @@ import { Outbox } from './link/outbox.js'
 import { Sender } from './link/sender.js'
 import { LogShipper } from './logs/log-shipper.js'
 import { nodeIdOf } from './node-id.js'
+import { isUnavailable, retry } from './retry.js'
 import type { Runtime } from './runtimes/runtime.js'
 import { type NodeSettings, readIdentity } from './settings.js'
 import type { StepParts } from './steps/step-parts.js'
@@ -68,7 +69,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   upwards.shipper.onSafe((id) => attempts.logIsSafe(id))
   const inventory = makeInventory(parts, (found) => upwards.sender.inventory(found))
   attempts.restore()
-  await inventory.start()
+  await whenTheRuntimeAnswers(() => inventory.start(), parts)
   inBackground(sweep(folder.attempts, attempts, { runtime, log }))
   await upwards.addresses.load()
   const hello = await makeHello(parts, { journal, attempts, inventory })
@@ -104,6 +105,18 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     if (stopping.signal.reason instanceof RpcError) throw stopping.signal.reason
   })
   return { ended, stop: () => stopping.abort() }
+}
+
+/** An engine that is away may come back; what runs below it goes on meanwhile. */
+function whenTheRuntimeAnswers(action: () => Promise<void>, parts: AgentParts): Promise<void> {
+  const options = {
+    backoff: { firstMs: 200, maxMs: 5_000 },
+    giveUpAfterMs: Number.POSITIVE_INFINITY,
+    signal: new AbortController().signal,
+    worthwhile: isUnavailable,
+    onWait: (error: unknown) => parts.log.warn('Waiting for the runtime', { reason: messageOf(error) }),
+  }
+  return retry(action, options, parts)
 }
 
 /** Should it fail, nothing can be promised any more: the agent ends, with the reason, to be started anew. */

@@ -49,14 +49,12 @@ export class Attempts {
   readonly #settings: AttemptsSettings
   readonly #parts: AttemptsParts
   readonly #held = new Map<string, Held>()
+  /** Not taken; the leader has not answered that yet. */
+  readonly #refused = new Set<string>()
 
   constructor(settings: AttemptsSettings, parts: AttemptsParts) {
     this.#settings = settings
     this.#parts = parts
-  }
-
-  get count(): number {
-    return this.#held.size
   }
 
   has(id: AttemptId): boolean {
@@ -110,6 +108,7 @@ export class Attempts {
     this.#parts.outbox.answered(id, number)
     const held = this.#held.get(attemptKey(id))
     if (held) this.#forgetIfDone(held)
+    else if (this.#refused.delete(attemptKey(id))) this.#parts.onForgotten(id)
   }
 
   logIsSafe(id: AttemptId): void {
@@ -184,6 +183,7 @@ export class Attempts {
       lost: false,
       logBytes: 0,
     } as const
+    this.#refused.add(attemptKey(id))
     this.#parts.outbox.add({ id, number: 1, durationMs: 0, released: true, event })
     this.#parts.onReport()
   }

@@ -11,7 +11,6 @@ export class Cleaner {
   readonly #log: Log
   readonly #waiting: (() => Promise<void>)[] = []
   #busy = 0
-  #idle: (() => void)[] = []
 
   constructor(log: Log) {
     this.#log = log
@@ -33,11 +32,6 @@ export class Cleaner {
     return this.#enqueue(() => rm(folder, { recursive: true, force: true }))
   }
 
-  /** Resolves when nothing waits. */
-  async idle(): Promise<void> {
-    if (this.#busy > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
-  }
-
   #enqueue(action: () => Promise<void>): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.push(() =>
@@ -53,7 +47,5 @@ export class Cleaner {
     this.#busy += 1
     for (let action = this.#waiting.shift(); action; action = this.#waiting.shift()) await action()
     this.#busy -= 1
-    if (this.#busy > 0) return
-    for (const resolve of this.#idle.splice(0)) resolve()
   }
 }

@@ -19,7 +19,9 @@ export async function sweep(
   const { runtime, log } = parts
   const known = new Set(attempts.all().map(({ key }) => key))
   const runs = new Set<string>()
-  for (const id of (await runtime.list()).filter((task) => !known.has(attemptKey(task)))) {
+  for (const id of await runtime.list()) {
+    // Asked anew each time: a run may have begun meanwhile.
+    if (known.has(attemptKey(id)) || attempts.has(id)) continue
     if ((await runtime.inspect(id)) === 'running') {
       runs.add(attemptKey(id))
       log.warn('A run is going on that the journal does not know; it is left alone', {

@@ -46,10 +46,4 @@ export class Outbox {
     const oldest = this.#unanswered.get(attemptKey(id))?.[0]
     return oldest !== undefined && oldest.number <= number
   }
-
-  get unansweredCount(): number {
-    let count = 0
-    for (const reports of this.#unanswered.values()) count += reports.length
-    return count
-  }
 }

@@ -1,5 +1,6 @@
-import type { BackoffSettings } from '../../common/backoff.js'
+import { type BackoffSettings, backoffMs } from '../../common/backoff.js'
 import type { Clock, Timer } from '../../common/clock.js'
+import { messageOf } from '../../common/errors.js'
 import type { Log } from '../../common/log.js'
 import type { Random } from '../../common/random.js'
 import type { Channel, Conversation } from '../../proto/channel.js'
@@ -8,7 +9,6 @@ import type { LogBatch__Output } from '../../proto/gen/spell/v1/LogBatch.js'
 import type { LogReplies__Output } from '../../proto/gen/spell/v1/LogReplies.js'
 import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
 import { method } from '../../proto/wire.js'
-import { retry } from '../retry.js'
 import { LogSource } from './log-source.js'
 
 const shipLogs = method<LogBatch__Output, LogReplies__Output>('Agents', 'ShipLogs')
@@ -27,6 +27,8 @@ const newForMs = 30
 /** Where changes don't tell by themselves (a file system without inotify). */
 const lookAnywayEveryMs = 2_000
 const backoff: BackoffSettings = { firstMs: 100, maxMs: 5_000 }
+/** A stream that lasted so long begins the waits anew, in milliseconds. */
+const steadyMs = 10_000
 
 export interface ShipperParts {
   readonly clock: Clock
@@ -86,26 +88,21 @@ export class LogShipper {
     if (source) this.#settle(source)
   }
 
-  /** Bytes of logs that the leader has not said to be safe. */
-  get bytesWaiting(): number {
-    let waiting = 0
-    for (const source of this.#sources.values()) waiting += Math.max(0, source.sent - (source.durable ?? 0))
-    return waiting
-  }
-
   /** Ships over `channel` until the signal aborts; a broken stream is opened again. */
   async run(channel: Channel, signal: AbortSignal): Promise<void> {
-    const options = {
-      backoff,
-      giveUpAfterMs: Number.POSITIVE_INFINITY,
-      signal,
-      worthwhile: () => true,
-      onWait: (error: unknown) => this.#parts.log.warn('Logs can not be shipped', { error }),
+    const { clock, random, log } = this.#parts
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      const beganMs = clock.monotonic()
+      const reason = await this.#converse(channel, signal).then(
+        () => 'the leader ended the stream',
+        messageOf,
+      )
+      if (signal.aborted) return
+      if (clock.monotonic() - beganMs > steadyMs) failures = 0
+      const waitMs = backoffMs(backoff, failures, random)
+      log.info('The stream of logs broke', { reason, waitMs: Math.round(waitMs) })
+      await clock.sleep(waitMs, signal).catch(() => undefined)
     }
-    while (!signal.aborted)
-      await retry(() => this.#converse(channel, signal), options, this.#parts).catch((error: unknown) => {
-        if (!signal.aborted) throw error
-      })
   }
 
   /** Safe to call twice. */

@@ -256,7 +256,7 @@ test('while the store is away saving waits and says so, then goes on', async (t)
   const assignment = assignmentOf(7, 'write model weights')
   leader.start(assignment)
   await leader.until(() => leader.lines.some(({ text }) => text.startsWith('Saving waits')))
-  t.is(leader.story(assignment.id), 'building running ended')
+  await leader.until(() => leader.story(assignment.id) === 'building running ended')
   leader.storeIsAway = false
   await leader.until(() => leader.forgotten.includes('7.1'))
   t.is(leader.outputs.get('7.1')?.get('model')?.toString(), 'weights')
