@@ -43,7 +43,7 @@ export async function measureWarm({ short, say }: PartOptions): Promise<Readonly
     for (let turn = -2; turn < rounds; turn += 1) {
       for (const [name, run] of Object.entries(pairs)) {
         const measured = await run()
-        await untilRemoved()
+        await untilRemoved(cluster.dir)
         if (turn >= 0) rows.get(name)?.push(measured)
       }
     }
@@ -134,12 +134,14 @@ function viaCommand(program: string, words: readonly string[], env: NodeJS.Proce
   return { ms, shares: {} }
 }
 
-/** No container of anybody's with an end is left to be removed by the pool. */
-async function untilRemoved(): Promise<void> {
+/** No container is left whose folders are in `folder`. */
+async function untilRemoved(folder: string): Promise<void> {
   const docker = new Docker({ socketPath })
-  const filters = { label: ['spell.attempt'], status: ['exited', 'removing', 'dead', 'running', 'created'] }
-  while ((await docker.listContainers({ all: true, filters })).length > 0)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+  const ours = async () =>
+    (await docker.listContainers({ all: true, filters: { label: ['spell.attempt'] } })).filter(({ Mounts }) =>
+      Mounts.some(({ Source }) => Source.startsWith(folder)),
+    )
+  while ((await ours()).length > 0) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
 /** What one thing after another took. */
