@@ -210,6 +210,8 @@ export class LogShipper {
     if (windowLeft <= 0) return undefined
     source.dirty = false
     const offset = source.sent
+    // Of a log whose end becomes known during the read, the read has not seen all.
+    const { finalBytes } = source
     const data = await source.read(windowLeft)
     if (source.over) return undefined
     // Meanwhile another stream began, or the leader said that it has more: what was read is not what is next.
@@ -218,7 +220,7 @@ export class LogShipper {
       return undefined
     }
     if (data.length === 0) {
-      if (source.finalBytes !== undefined && source.sent < source.finalBytes) {
+      if (finalBytes !== undefined && source.sent < finalBytes) {
         this.#parts.log.error('The end of a log is gone from the disk', { attempt: attemptKey(source.id) })
         this.#settle(source)
       }
