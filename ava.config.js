@@ -4,6 +4,6 @@ const build = process.env.SPELL_BUILD ?? 'dist'
 export default {
   files: [`${build}/test/**/*.test.js`, `!${build}/test/faults/**`],
   workerThreads: false,
-  timeout: '3m',
+  timeout: '10m',
   concurrency: 2,
 }

@@ -126,7 +126,7 @@ test('what etcd refuses has not happened; what was cut off is unknown', async (t
 test('a call to a server that is away ends by its deadline', async (t) => {
   const away = await startEtcd()
   t.teardown(away.stop)
-  const etcd = away.connect({ callTimeoutMs: 500 })
+  const etcd = away.connect({ callTimeoutMs: 3_000 })
   await etcd.status()
   await pauseProcess(away.pid())
   const stopped = await t.throwsAsync(etcd.status(), { instanceOf: EtcdError })
