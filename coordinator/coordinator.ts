@@ -132,8 +132,13 @@ export class Coordinator {
     const { signal } = this.#stopping
     const election = this.#election(self)
     while (!signal.aborted) {
-      const leadership = await election.campaign(signal).catch(() => undefined)
-      if (!leadership) return
+      const leadership = await election.campaign(signal).catch((error: unknown) => {
+        if (!signal.aborted) log.error('This coordinator could not stand for election', { error })
+      })
+      if (!leadership) {
+        await clock.sleep(failedTermMs, signal).catch(() => undefined)
+        continue
+      }
       try {
         await this.#lead(leadership)
       } catch (error) {

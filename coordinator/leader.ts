@@ -212,8 +212,10 @@ export class Leader {
     return new LinkSession(this.#term, nodeId, send)
   }
 
-  /** Whether what comes from that node for this attempt counts. */
+  /** Whether what comes from that node for this attempt counts. UNAVAILABLE: this coordinator can't know, as it no longer leads. */
   isCurrentAttempt(id: AttemptId, nodeId: string): boolean {
+    if (!this.#term.parts.isLeading())
+      throw new RpcError('UNAVAILABLE', 'This coordinator does not lead any more.')
     const entry = this.#term.memory.runs.get(id.runId)
     return entry !== undefined && isCurrent(entry, id, nodeId)
   }

@@ -17,6 +17,7 @@ export class HourlyLeases implements RequestLeases {
   readonly #log: Log
   #leaseId: string
   #timer: Timer
+  #stopped = false
 
   /** Rejects with EtcdError. */
   static async start(etcd: Etcd, clock: Clock, log: Log): Promise<HourlyLeases> {
@@ -37,6 +38,7 @@ export class HourlyLeases implements RequestLeases {
   }
 
   stop(): void {
+    this.#stopped = true
     this.#timer.cancel()
   }
 
@@ -44,12 +46,17 @@ export class HourlyLeases implements RequestLeases {
     this.#etcd.grantLease(ttlSeconds).then(
       ({ leaseId }) => {
         this.#leaseId = leaseId
-        this.#timer = this.#clock.timer(hourMs, () => this.#renew())
+        this.#renewIn(hourMs)
       },
       (error: unknown) => {
         this.#log.warn('No new lease for request ids; trying again', { reason: messageOf(error) })
-        this.#timer = this.#clock.timer(retryMs, () => this.#renew())
+        this.#renewIn(retryMs)
       },
     )
+  }
+
+  /** A grant may be answered after the term's end: nothing follows it then. */
+  #renewIn(ms: number): void {
+    if (!this.#stopped) this.#timer = this.#clock.timer(ms, () => this.#renew())
   }
 }

@@ -51,14 +51,13 @@ export class LinkSession implements AgentSession, NodeLink {
     links.open(this)
     links.heard(this.nodeId)
     restoreGuard.note(hello.highestRunId, `node ${hello.name}`)
-    memory.runs.placement.pool.setAbsent(this.nodeId, '')
-    memory.runs.placement.gained(this.nodeId)
     const { verdicts, starts } = compareHello(this.#term, hello, before?.bootId === hello.bootId)
     for (const { id } of hello.attempts) this.fresh.add(attemptKey(id))
     for (const { id, wanted } of verdicts) {
       const released = hello.attempts.some((held) => attemptKey(held.id) === attemptKey(id) && held.released)
       if (wanted === 'describe') this.#undescribed.set(attemptKey(id), { released, reports: [] })
     }
+    this.#setPresent()
     parts.failpoints.reach('hello.before-commit')
     writes.commit(puts).then(
       () => {
@@ -74,12 +73,11 @@ export class LinkSession implements AgentSession, NodeLink {
 
   heartbeat(sequence: number): void {
     this.#checkOpen()
-    const { links, memory } = this.#term
+    const { links } = this.#term
     const wasSilent = links.silentMs(this.nodeId) > 0
     links.heard(this.nodeId)
     if (wasSilent) {
-      memory.runs.placement.pool.setAbsent(this.nodeId, '')
-      memory.runs.placement.gained(this.nodeId)
+      this.#setPresent()
       this.#term.wake()
     }
     this.send({ kind: 'heartbeat', sequence })
@@ -98,6 +96,7 @@ export class LinkSession implements AgentSession, NodeLink {
     if (!waiting) return
     this.#undescribed.delete(key)
     const puts = adopt(this.#term, assignment, { nodeId: this.nodeId, released: waiting.released })
+    this.#setPresent()
     const answers = waiting.reports.flatMap((report) => this.#takeReport(report))
     this.#commitAndAnswer(answers, puts)
   }
@@ -124,6 +123,10 @@ export class LinkSession implements AgentSession, NodeLink {
   forgotten(attempts: readonly AttemptId[]): void {
     this.#checkOpen()
     for (const id of attempts) {
+      if (this.#undescribed.delete(attemptKey(id))) {
+        this.#setPresent()
+        this.#term.wake()
+      }
       const entry = this.#term.memory.runs.get(id.runId)
       if (!entry || !isCurrent(entry, id, this.nodeId) || !isFinal(entry.record.state)) continue
       entry.forgotten = true
@@ -135,6 +138,14 @@ export class LinkSession implements AgentSession, NodeLink {
     this.#closed = true
     if (!this.#term.links.close(this)) return
     this.#term.memory.runs.placement.pool.setAbsent(this.nodeId, 'is not connected')
+  }
+
+  /** Runs are placed on the node from when all that it holds is known: an attempt yet to be described may have any device. */
+  #setPresent(): void {
+    const { placement } = this.#term.memory.runs
+    const holdsMore = [...this.#undescribed.values()].some(({ released }) => !released)
+    placement.pool.setAbsent(this.nodeId, holdsMore ? 'has not described all that it runs yet' : '')
+    placement.gained(this.nodeId)
   }
 
   #takeReport(report: Report): readonly ReportAnswer[] {
@@ -190,6 +201,7 @@ export class LinkSession implements AgentSession, NodeLink {
   #checkHello(hello: AgentHello): void {
     const { parts, settings } = this.#term
     if (!parts.isLeading()) throw notLeading()
+    if (this.#closed) throw new RpcError('CANCELLED', 'The link has ended.')
     if (hello.nodeId !== this.nodeId) {
       throw new RpcError(
         'PERMISSION_DENIED',

@@ -223,6 +223,9 @@ export class Archive {
   /** Only a note: without it a restored backup is found out later, by the first agent that says hello. */
   async #noteHighest(): Promise<void> {
     const note = Buffer.from(`${encode({ highestRunId: this.#parts.counter() })}\n`)
+    // The counter is ahead of etcd by what waits to be committed: noted too early, an id that was never given would look
+    // to the next leader as if etcd came from an old backup.
+    await this.#parts.writes.seen()
     await this.#parts.objects.put(highestRunObject, note).catch((error: unknown) => {
       this.#parts.log.warn('The highest run id was not noted in the store', { error: messageOf(error) })
     })

@@ -69,6 +69,8 @@ async function putOutputs(
     throw new RpcError('ALREADY_EXISTS', `The outputs of run ${id.runId} are saved already.`)
   if (storing.has(key))
     throw new RpcError('ABORTED', `The outputs of attempt ${key} are being sent by an earlier call.`)
+  // What an earlier try has left is removed next: a coordinator that slept meanwhile must not remove what its successor took.
+  checkCurrent(id, call)
   storing.add(key)
   try {
     const stored = await storeOutputs(store, id, partsOf(first.value, iterator), call.signal)

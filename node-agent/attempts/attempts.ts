@@ -96,7 +96,9 @@ export class Attempts {
     const held = this.#held.get(attemptKey(order.id))
     if (order.lastAppliedReport > 0) this.answered(order.id, order.lastAppliedReport)
     if (order.wanted === 'start') {
-      if (!held && order.assignment) this.#start(order.assignment)
+      // One that was refused stays refused: the leader frees its devices as soon as that has got through.
+      const refused = this.#refused.has(attemptKey(order.id))
+      if (!held && !refused && order.assignment) this.#start(order.assignment)
       return
     }
     if (!held) this.#parts.onForgotten(order.id)

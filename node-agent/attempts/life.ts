@@ -48,7 +48,9 @@ async function endTask(attempt: Attempt, parts: StepParts): Promise<boolean> {
   for (;;) {
     try {
       await parts.runtime.kill(attempt.id)
-      await taskEnd(attempt, parts)
+      // What never began has no end to wait for; taken away, it can't begin later either.
+      if ((await parts.runtime.inspect(attempt.id)) === 'absent') await parts.runtime.remove(attempt.id)
+      else await taskEnd(attempt, parts)
       return true
     } catch (error) {
       if (error instanceof Lost) return true

@@ -26,6 +26,8 @@ const quietAfterMs = 500
 const newForMs = 30
 /** Where changes don't tell by themselves (a file system without inotify). */
 const lookAnywayEveryMs = 2_000
+/** After a log could not be read, in milliseconds. */
+const readAgainMs = 1_000
 const backoff: BackoffSettings = { firstMs: 100, maxMs: 5_000 }
 /** A stream that lasted so long begins the waits anew, in milliseconds. */
 const steadyMs = 10_000
@@ -119,11 +121,13 @@ export class LogShipper {
     for (const source of this.#sources.values()) {
       source.sent = source.durable ?? 0
       source.asked = false
+      source.unanswered = 0
       source.dirty = true
     }
     this.#pump()
     try {
       for await (const { replies } of stream) {
+        if (this.#stream !== stream) return
         for (const reply of replies)
           this.#take(attemptKey(attemptIdFromWire(reply.id)), reply.durableBytes, reply.refused)
         this.#pump()
@@ -136,6 +140,7 @@ export class LogShipper {
   #take(key: string, durableBytes: number, refused: boolean): void {
     const source = this.#sources.get(key)
     if (!source) return
+    source.unanswered -= 1
     if (source.durable === undefined) {
       source.sent = durableBytes
       source.durable = durableBytes
@@ -146,6 +151,13 @@ export class LogShipper {
       source.sent = Math.max(source.sent, durableBytes)
     }
     if (refused || source.safe) this.#settle(source)
+    else if (source.unanswered === 0 && source.sent > source.durable) {
+      // Everything was answered and not all was taken: the leader goes on from where it is, be that less than it said before.
+      this.#underway -= source.sent - source.durable
+      source.durable = Math.min(source.durable, durableBytes)
+      source.sent = source.durable
+      source.dirty = true
+    }
   }
 
   /** Nothing more is done for it. */
@@ -160,6 +172,12 @@ export class LogShipper {
   #wake(source: LogSource): void {
     source.dirty = true
     this.#pump()
+  }
+
+  #wakeLater(source: LogSource): void {
+    this.#parts.clock.timer(readAgainMs, () => {
+      if (!source.over && this.#sources.has(attemptKey(source.id))) this.#wake(source)
+    })
   }
 
   #pump(): void {
@@ -199,6 +217,7 @@ export class LogShipper {
       source.dirty = false
       if (source.asked) return undefined
       source.asked = true
+      source.unanswered += 1
       return { id: source.id, offset: 0, data: Buffer.alloc(0), query: true }
     }
     const windowLeft = Math.min(
@@ -212,8 +231,15 @@ export class LogShipper {
     const offset = source.sent
     // Of a log whose end becomes known during the read, the read has not seen all.
     const { finalBytes } = source
-    const data = await source.read(windowLeft)
+    const data = await source.read(windowLeft).catch((error: unknown) => {
+      // Chunks of other logs are in this batch already: it must not fail as a whole.
+      this.#parts.log.warn('A log can not be read', { attempt: attemptKey(source.id), error })
+    })
     if (source.over) return undefined
+    if (data === undefined) {
+      this.#wakeLater(source)
+      return undefined
+    }
     // Meanwhile another stream began, or the leader said that it has more: what was read is not what is next.
     if (this.#stream !== stream || source.sent !== offset) {
       source.dirty = true
@@ -227,6 +253,7 @@ export class LogShipper {
       return undefined
     }
     source.sent += data.length
+    source.unanswered += 1
     this.#underway += data.length
     source.grewAtMs = this.#parts.clock.monotonic()
     source.dirty = source.sent < source.ceiling

@@ -25,6 +25,8 @@ export class LogSource {
   over = false
   /** There may be bytes that were not sent. */
   dirty = false
+  /** Chunks and questions of the present stream that the leader has not replied to. */
+  unanswered = 0
   /** The leader was asked on the present stream. */
   asked = false
   /** Monotonic milliseconds at which it last grew, or was new. */
@@ -128,6 +130,8 @@ export class LogSource {
   async #open(): Promise<number | undefined> {
     if (this.#fd !== undefined) return this.#fd
     this.#opening ??= openFile(this.file, 'r').catch((error: NodeJS.ErrnoException) => {
+      // What failed (too many open files, say) may succeed later.
+      this.#opening = undefined
       if (error.code === 'ENOENT') return undefined
       throw error
     })

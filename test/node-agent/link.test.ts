@@ -82,6 +82,37 @@ test('refused reports are let go of', async (t) => {
   t.is(leader.logs.get('1.1'), undefined)
 })
 
+test('a log of which a chunk was not taken is sent again from there', async (t) => {
+  const { leader, agent } = await makeNode(t)
+  leader.logManner = 'miss one'
+  agent.start()
+  await leader.until(() => leader.hellos.length === 1)
+  leader.start(assignmentOf(1, 'echo whole'))
+  await leader.until(() => leader.forgotten.includes('1.1'))
+  t.is(leader.logs.get('1.1')?.toString(), 'whole\n')
+})
+
+test('what was refused is not begun by a repeated order, though there would be room by then', async (t) => {
+  const { leader, agent } = await makeNode(t, { maxAttempts: 1 })
+  agent.start()
+  await leader.until(() => leader.hellos.length === 1)
+  const first = assignmentOf(1, 'sleep infinity')
+  const refused = assignmentOf(2, 'echo begun')
+  leader.start(first)
+  await leader.until(() => leader.story(first.id).includes('running'))
+  leader.manner = 'silent'
+  leader.start(refused)
+  await leader.until(() => leader.story(refused.id) === 'failed')
+  leader.manner = 'apply'
+  leader.order({ id: first.id, wanted: 'kill', reason: 'enough' })
+  await leader.until(() => leader.forgotten.includes('1.1'))
+  leader.start(refused)
+  leader.cut()
+  await leader.until(() => leader.forgotten.includes('2.1'))
+  t.is(leader.story(refused.id), 'failed')
+  t.is(leader.logs.get('2.1'), undefined)
+})
+
 test('an agent goes where the leader is said to be', async (t) => {
   const { leader, agent, trust } = await makeNode(t)
   const other = new FakeLeader(trust)

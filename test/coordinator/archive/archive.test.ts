@@ -1,4 +1,5 @@
 import test from 'ava'
+import { highestRunObject } from '../../../coordinator/archive/archive.js'
 import { indexIn, rangesOf } from '../../../coordinator/archive/segment.js'
 import { defaultLeaderSettings } from '../../../coordinator/leader/types.js'
 import type { Leader } from '../../../coordinator/leader.js'
@@ -220,4 +221,26 @@ test('ids as ranges', (t) => {
     [0, 1, 3, 4, 7, 8, 9, 10, 11].map((id) => indexIn(ranges, id)),
     [...[undefined, 0, 2, undefined, 3, undefined, 4, 5, undefined]],
   )
+})
+
+test('no id is noted in the store before etcd has it: a leader that is killed then leaves a cluster that accepts runs', async (t) => {
+  const world = new World()
+  const submitted: Promise<unknown>[] = []
+  const failpoints = {
+    reach(name: string) {
+      if (name !== 'archive.after-deletes' || leader.newestRunId() !== 4) return
+      world.queue.hold()
+      submitted.push(t.throwsAsync(submit(leader)))
+    },
+  }
+  const leader = world.lead(small, { failpoints })
+  const agent = new Agent('n1')
+  await agent.connect(leader)
+  await runToEnd(leader, agent, 4)
+  t.is(leader.newestRunId(), 5)
+  t.is(world.objects.objects.get(highestRunObject), undefined)
+  const next = world.lead(small)
+  await Promise.all(submitted)
+  await settle()
+  t.is(await submit(next), 5)
 })

@@ -193,6 +193,35 @@ test('after a restored backup: unknown attempts are adopted, no id is given unti
   t.is(await submit(restored), 4)
 })
 
+test('after a restored backup nothing is placed on a node before all that it runs was described', async (t) => {
+  const world = new World()
+  const leader = world.lead()
+  const agent = new Agent('n1', inventory({ gpus: gpus(1) }))
+  await agent.connect(leader)
+  const gpu = { machine: { kind: 'type', name: 'T4' } } as const
+  for (let run = 1; run <= 3; run += 1) await submit(leader, gpu)
+  await settle()
+  await agent.reach(attempt(1), 'running')
+  const backup = new Map(world.queue.stored)
+  await agent.finish(attempt(1))
+  await agent.forget()
+  await settle()
+  t.deepEqual([...agent.held.keys()], ['2.1'])
+  world.queue.stored.clear()
+  for (const [key, value] of backup) world.queue.stored.set(key, value)
+  const restored = world.lead()
+  await agent.connect(restored)
+  t.deepEqual(agent.started, [])
+  t.is((await restored.run(2)).nodeId, undefined)
+  agent.session?.described(agent.held.get('2.1')?.assignment ?? (t.fail() as never))
+  await settle()
+  t.like(await restored.run(2), { state: 'building', nodeId: 'n1' })
+  t.deepEqual(agent.started, [])
+  agent.tell(attempt(2), ended(), { released: true })
+  await settle()
+  t.deepEqual(agent.started, ['3.1'])
+})
+
 test('lines about a run reach its watchers and the log’s keeper, other runs’ don’t', async (t) => {
   const { world, leader, agent } = await oneNode()
   const seen: unknown[] = []
