@@ -4,7 +4,7 @@ import type { Project, ProjectView, User } from '../core/records.js'
 import { changeRun, editable, lookUp } from './edit.js'
 import { maySteer } from './steer.js'
 import type { Term } from './term.js'
-import type { ProjectEdit, Put, Steered } from './types.js'
+import type { ProjectEdit, Steered } from './types.js'
 
 export async function createProject(
   term: Term,
@@ -87,41 +87,38 @@ export async function moveRuns(
     unknown: [] as number[],
     notPermitted: [] as number[],
   }
-  const puts: Put[] = []
   for (const id of new Set(move.ids)) {
     const found = await lookUp(term, id)
     if (!found) steered.unknown.push(id)
     else if (!maySteer(move.user, found.origin.creator)) steered.notPermitted.push(id)
     else {
       const isThere = move.from === undefined || editable(term, found).project === move.from
-      if (isThere) puts.push(...changeRun(term, found, { project: move.to }))
+      if (isThere) term.writes.post(changeRun(term, found, { project: move.to }))
       steered.done.push(id)
     }
   }
-  await commitAll(term, puts)
+  await term.writes.seen()
   return steered
 }
 
 async function renameInRuns(term: Term, from: string, to: string): Promise<void> {
   const { memory, archive } = term
-  const puts: Put[] = []
+  let changed = 0
   for (let id = memory.counter; id >= 1; id -= 1) {
     const inMemory = memory.runs.get(id)
     if (!inMemory && archive.index.inProject(from) === 0 && !memory.edits.has(id)) continue
     const found = inMemory ?? (await archive.find(id))
-    if (found && editable(term, found).project === from) puts.push(...changeRun(term, found, { project: to }))
+    if (!found || editable(term, found).project !== from) continue
+    // At once, in the order of the changes: others may change the same edit while this looks for the next run.
+    term.writes.post(changeRun(term, found, { project: to }))
+    changed += 1
+    if (changed % changesUnderWay === 0) await term.writes.seen()
   }
-  await commitAll(term, puts)
+  await term.writes.seen()
 }
 
-const putsInUnit = 50
-
-async function commitAll(term: Term, puts: readonly Put[]): Promise<void> {
-  let committed = term.writes.commit(puts.slice(0, putsInUnit))
-  for (let start = putsInUnit; start < puts.length; start += putsInUnit)
-    committed = term.writes.commit(puts.slice(start, start + putsInUnit))
-  await committed
-}
+/** Of one renaming, waiting to be committed. */
+const changesUnderWay = 1_000
 
 function owned(term: Term, user: User, name: string): Project {
   const project = projectNamed(term, name)

@@ -135,6 +135,13 @@ export class CommitQueue {
 
   /** Resolves when everything added so far is committed; rejects when leadership ends first. */
   flushed(): Promise<void> {
+    const { leadership } = this.#parts
+    if (!leadership.isLeading()) {
+      // Nothing waits any more then, but what was rejected is in the leader's memory still.
+      const rejected = Promise.reject(leadership.signal.reason)
+      rejected.catch(() => {})
+      return rejected
+    }
     return this.#waitingUnits() === 0 ? Promise.resolve() : this.#last
   }
 

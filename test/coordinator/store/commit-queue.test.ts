@@ -61,6 +61,14 @@ test('a unit is done when etcd has it, and flushed waits for all', async (t) => 
   await Promise.all(checks)
 })
 
+test('flushed says nothing of what the end of leadership has left uncommitted', async (t) => {
+  const { queue, leadership } = await leader(t)
+  const lost = t.throwsAsync(queue.add(put('a')), { code: 'UNAVAILABLE' })
+  leadership.lose('the test wants it')
+  await lost
+  await t.throwsAsync(queue.flushed(), { code: 'UNAVAILABLE' })
+})
+
 test('a unit that fits no transaction is refused with the limit, and the queue goes on', async (t) => {
   const { queue } = await leader(t, { queue: { maxOperations: 3, maxBytes: 4000 } })
   await t.throwsAsync(queue.add({ deletes: ['a', 'b', 'c'] }), {
