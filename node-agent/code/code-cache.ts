@@ -70,7 +70,7 @@ export class CodeCache {
     const fresh = join(this.#settings.folder, `new-${randomUUID()}`)
     try {
       await makePristine(fresh, code, fetch(`code/${key}`, signal), signal)
-      await rm(folder, { recursive: true, force: true })
+      await this.#discard(folder)
       await rename(fresh, folder)
     } finally {
       await rm(fresh, { recursive: true, force: true })
@@ -102,8 +102,17 @@ export class CodeCache {
       if (leases > 0) continue
       this.#held.delete(key)
       bytes -= pristine.bytes
-      await rm(pristine.folder, { recursive: true, force: true })
+      await this.#discard(pristine.folder)
     }
+  }
+
+  /** In one step for whoever starts next, though the agent may be killed meanwhile: half a repository passes for none. */
+  async #discard(folder: string): Promise<void> {
+    const gone = join(this.#settings.folder, `gone-${randomUUID()}`)
+    await rename(folder, gone).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error
+    })
+    await rm(gone, { recursive: true, force: true })
   }
 
   async #restore(): Promise<void> {
@@ -114,7 +123,11 @@ export class CodeCache {
       if (/^[0-9a-f]{64}$/.test(key)) found.push({ key, usedAtMs: (await stat(join(folder, key))).mtimeMs })
       else await rm(join(folder, key), { recursive: true, force: true })
     }
-    for (const { key } of found.sort((a, b) => a.usedAtMs - b.usedAtMs))
-      this.#held.set(key, { pristine: await openPristine(join(folder, key)), leases: 0 })
+    for (const { key } of found.sort((a, b) => a.usedAtMs - b.usedAtMs)) {
+      const pristine = await openPristine(join(folder, key)).catch(() => undefined)
+      if (pristine) this.#held.set(key, { pristine, leases: 0 })
+      // A damaged one is fetched again, by whoever wants it.
+      else await this.#discard(join(folder, key))
+    }
   }
 }

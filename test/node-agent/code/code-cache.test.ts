@@ -63,3 +63,15 @@ test('a fetch that is cancelled does not take along another that waits for it', 
   await t.throwsAsync(first, { message: 'cancelled' })
   ;(await second).release()
 })
+
+test('what a killed agent had removed by half is fetched again', async (t) => {
+  const folder = join(await temporaryFolder(t), 'code')
+  const home = await makeRepository(t)
+  await home.sh('echo a > a; git add -A; git commit -qm first')
+  const pack = await packed(t, home)
+  await mkdir(join(folder, pack.code.packSha256, 'objects'), { recursive: true })
+  const cache = new CodeCache({ folder, maxBytes: gib, maxCount: 2 })
+  const lease = await cache.open(pack.code, fetchOf(pack), never())
+  t.is((await lease.pristine.packFiles()).length, 2)
+  lease.release()
+})
