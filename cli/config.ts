@@ -16,6 +16,8 @@ export interface Context {
   readonly ca: string
   readonly token: string
   readonly userName: string
+  /** Folder of the cluster, when it is one of this machine that `spell cluster up` made. */
+  readonly dir?: string
 }
 
 export interface ClientConfig {
@@ -54,9 +56,10 @@ export async function addContext(
   context: Context,
   use: 'always' | 'if-none' = 'if-none',
 ): Promise<void> {
-  const { name, addresses, ca, token, userName } = context
+  const { name, addresses, ca, token, userName, dir } = context
+  const entry = { addresses, ca, token, user_name: userName, ...(dir !== undefined && { dir }) }
   await changeConfig(directory, (document) => {
-    document.setIn(['contexts', name], document.createNode({ addresses, ca, token, user_name: userName }))
+    document.setIn(['contexts', name], document.createNode(entry))
     const current = document.get('current_context')
     if (use === 'always' || !current) document.set('current_context', name)
   })
@@ -139,12 +142,14 @@ function contextFrom(name: string, entry: unknown, path: string): Context {
   if (!Array.isArray(addresses) || !addresses.every((address) => typeof address === 'string')) {
     throw new Failure('configuration', `In ${path}, contexts.${name}.addresses must be a list of host:port.`)
   }
+  const dir = text(entry, 'dir', path)
   return {
     name,
     addresses,
     ca: text(entry, 'ca', path) ?? '',
     token: text(entry, 'token', path) ?? '',
     userName: text(entry, 'user_name', path) ?? '',
+    ...(dir !== undefined && { dir }),
   }
 }
 

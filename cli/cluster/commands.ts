@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { currentContext, readConfig } from '../config.js'
 import { defineBelow, wholeNumber } from '../define.js'
@@ -18,8 +18,13 @@ export function addLocalClusterCommands(world: World, parent: Command): void {
   addMakeImage(world, parent)
 }
 
-interface UpFlags {
+/** Which cluster is meant. */
+interface PlaceFlags {
   readonly dir?: string
+  readonly context?: string
+}
+
+interface UpFlags {
   readonly nodes?: number
   readonly coordinators?: number
   readonly runtime?: RuntimeChoice
@@ -30,7 +35,7 @@ interface UpFlags {
 }
 
 function addUp(world: World, parent: Command): void {
-  withDir(defineBelow(world, parent, 'up', 'Bring up a cluster on this machine'))
+  withDir(defineBelow(world, parent, 'up', 'Bring up a cluster on this machine.'))
     .option('--nodes <n>', 'how many node agents (1)', wholeNumber(1))
     .option('--coordinators <n>', 'how many coordinators (1)', wholeNumber(1))
     .addOption(
@@ -43,8 +48,8 @@ function addUp(world: World, parent: Command): void {
     .option('--cpus <n>', 'cores that each node offers (its share of the machine)', positiveNumber)
     .option('--memory <size>', 'memory that each node offers, such as 16G (its share of the machine)')
     .option('--detach', 'return when the cluster is up, and leave it running')
-    .action(async (flags: UpFlags) => {
-      const dir = await dirOf(world, flags.dir)
+    .action(async (flags: UpFlags, command: Command) => {
+      const dir = await dirOf(world, command)
       const { bringUp } = await import('./up.js')
       const plan = await bringUp(world, {
         dir,
@@ -64,20 +69,20 @@ function addUp(world: World, parent: Command): void {
 }
 
 function addDown(world: World, parent: Command): void {
-  withDir(defineBelow(world, parent, 'down', 'End a cluster of this machine, and the runs in it'))
+  withDir(defineBelow(world, parent, 'down', 'End a cluster of this machine, and the runs in it.'))
     .option('-y, --yes', 'do not ask before ending runs')
-    .action(async (flags: { readonly dir?: string; readonly yes?: true }) => {
+    .action(async (flags: { readonly yes?: true }, command: Command) => {
       const { takeDown } = await import('./down.js')
-      await takeDown(world, await dirOf(world, flags.dir), flags.yes ? 'yes' : 'ask')
+      await takeDown(world, await dirOf(world, command), flags.yes ? 'yes' : 'ask')
     })
 }
 
 function addStatus(world: World, parent: Command): void {
-  withDir(defineBelow(world, parent, 'status', 'Show the processes of a cluster of this machine'))
+  withDir(defineBelow(world, parent, 'status', 'Show the processes of a cluster of this machine.'))
     .option('--json', 'as JSON')
-    .action(async (flags: { readonly dir?: string; readonly json?: true }) => {
+    .action(async (flags: { readonly json?: true }, command: Command) => {
       const { clusterStatus } = await import('./status.js')
-      const status = await clusterStatus(world, await dirOf(world, flags.dir))
+      const status = await clusterStatus(world, await dirOf(world, command))
       if (flags.json) {
         world.stdout.write(`${JSON.stringify(status)}\n`)
         return
@@ -104,7 +109,7 @@ function addStatus(world: World, parent: Command): void {
 }
 
 function addMakeImage(world: World, parent: Command): void {
-  const summary = 'Make the image of runs that name none, where no registry answers (needs root)'
+  const summary = 'Make the image of runs that name none, where no registry answers (needs root).'
   defineBelow(world, parent, 'make-image', summary).action(async () => {
     const [{ makeImageIfNeeded }, { localEnvironment }] = await Promise.all([
       import('./default-image.js'),
@@ -121,14 +126,16 @@ function withDir(command: Command): Command {
   )
 }
 
-async function dirOf(world: World, given: string | undefined): Promise<string> {
-  if (given === '') throw new Failure('usage', '--dir needs the name of a folder.')
-  if (given !== undefined) return resolve(world.cwd, given)
+/** What was named, by its folder or its context; else the current context's cluster; else the usual one. */
+async function dirOf(world: World, command: Command): Promise<string> {
+  const { dir, context } = command.optsWithGlobals<PlaceFlags>()
+  if (dir === '') throw new Failure('usage', '--dir needs the name of a folder.')
+  if (dir !== undefined) return resolve(world.cwd, dir)
   const { directory } = world.settings
-  const current = currentContext(await readConfig(directory))?.name
-  // A name with a slash in it is no folder of ours.
-  const own = current === undefined || current !== basename(current) ? undefined : join(directory, current)
-  return own !== undefined && existsSync(layoutOf(own).planFile) ? own : join(directory, 'local')
+  const own = currentContext(await readConfig(directory), context)?.dir
+  if (own !== undefined && existsSync(layoutOf(own).planFile)) return own
+  if (context === undefined) return join(directory, 'local')
+  throw new Failure('error', `The context "${context}" leads to no cluster of this machine; use --dir.`)
 }
 
 function positiveNumber(value: string): number {

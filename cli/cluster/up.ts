@@ -167,6 +167,7 @@ async function rememberLogin(
       ca: readFileSync(authorityFile(layout), 'utf8'),
       token: readAdminToken(layout),
       userName,
+      dir: layout.dir,
     },
     'if-none',
   )

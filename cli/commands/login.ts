@@ -56,7 +56,8 @@ async function logIn(world: World, written: string | undefined, options: LoginOp
   const name = options.name ?? known?.name ?? (cluster.name || address)
   const all = [...new Set([...addresses, ...cluster.coordinators.map((each) => each.userAddress)])]
   const context = { name, addresses: all.filter((each) => each !== ''), ca, token, userName: user.name }
-  await addContext(world.settings.directory, context, 'always')
+  const dir = known?.name === name ? known.dir : undefined
+  await addContext(world.settings.directory, { ...context, ...(dir !== undefined && { dir }) }, 'always')
   world.stdout.write(`Hello, ${printable(user.name)}!\n`)
 }
 

@@ -63,6 +63,14 @@ test('writing keeps comments and keys that this version does not know', async (t
   t.deepEqual((await readConfig(made)).contexts, [context('lab')])
 })
 
+test("a context remembers its cluster's folder, when that is here", async (t) => {
+  const made = folder()
+  const here = { ...context('here'), dir: '/data/here' }
+  await addContext(made, here)
+  await addContext(made, context('elsewhere'))
+  t.deepEqual((await readConfig(made)).contexts, [here, context('elsewhere')])
+})
+
 test('the file is for its owner alone, whatever it was before', async (t) => {
   const made = folder('owner: team\n')
   chmodSync(join(made, 'config'), 0o644)
