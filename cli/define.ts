@@ -26,6 +26,7 @@ function settle(world: World, command: Command, path: string): Command {
     .configureOutput({
       writeOut: (text) => world.stdout.write(text),
       writeErr: (text) => world.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error:/, 'Error:')),
       getOutHelpWidth: () => world.stdout.columns || 100,
       getErrHelpWidth: () => world.stderr.columns || 100,
     })
@@ -34,8 +35,8 @@ function settle(world: World, command: Command, path: string): Command {
     .helpCommand(false)
 }
 
-/** For options that may be repeated: `option('--pip <spec>', '…', collect, [])`. */
-export function collect(value: string, before: readonly string[]): readonly string[] {
+/** For options that may be repeated: `option('--pip <spec>', '…', collect)`. */
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value]
 }
 

@@ -36,6 +36,7 @@ export function build(world: World): Command {
     'add-docker-registry',
     'delete-docker-registry',
     'delete',
+    'repair',
   ]) {
     later(world, cluster, `cluster ${name}`)
   }

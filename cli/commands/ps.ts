@@ -15,7 +15,7 @@ interface PsOptions {
   readonly context?: string
   readonly number: number
   readonly repository?: string
-  readonly label: readonly string[]
+  readonly label?: readonly string[]
   readonly project?: string
   readonly uncategorized?: boolean
   readonly trunc: boolean
@@ -39,7 +39,7 @@ export function build(world: World): Command {
   const command = define(world, 'ps', 'List runs, the oldest first. Active ones have a *.')
     .option('-n, --number <number>', 'how many of the newest runs', wholeNumber(1), 50)
     .option('-r, --repository <name>', 'only runs of this repository')
-    .option('-l, --label <label>', 'only runs with this label; repeated: with any of them', collect, [])
+    .option('-l, --label <label>', 'only runs with this label; repeated: with any of them', collect)
     .option('-p, --project <name>', 'only runs of this project')
     .option('--uncategorized', 'only runs in no project')
     .option('--trunc', 'cut long commands', true)
@@ -87,7 +87,7 @@ async function newestRuns(api: Api, options: PsOptions): Promise<readonly Run__O
     const page = await api.call<ListRunsResponse__Output>('Runs', 'List', {
       pageSize: Math.min(pageSize, options.number - runs.length),
       pageToken,
-      labels: options.label,
+      labels: options.label ?? [],
       project: options.project ?? '',
       uncategorized: options.uncategorized ?? false,
       repository: options.repository ?? '',

@@ -50,7 +50,6 @@ async function run(world: World, command: string, options: RunOptions): Promise<
     follow: true,
     tailLines: undefined,
     verbose: options.verbose ?? false,
-    delay: false,
     output: options.json ? 'json' : 'story',
     submittedHere: true,
     exitCode: options.exitCode ?? api.login.config.exitCode,

@@ -53,7 +53,6 @@ async function waitFor(
   const end = await follow(api, world, {
     wish: { runId: id, follow: true, tailLines: 0, logs: false },
     listener: silent(world),
-    delay: false,
   })
   if (end.kind !== 'ended') throw new Quit(130)
   if (options.json) world.stdout.write(`${JSON.stringify(runAsJson(end.run))}\n`)

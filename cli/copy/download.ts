@@ -70,7 +70,7 @@ export class Download {
       await this.#end()
     } catch (error) {
       await this.#abandon()
-      throw error
+      throw isSystemError(error) ? couldNotWrite(this.#root, error) : error
     } finally {
       slow.end()
     }
@@ -98,6 +98,8 @@ export class Download {
     )
     const stream = createWriteStream(temporary, { flags: 'wx', mode: 0o777 & (entry.mode || 0o644) })
     await once(stream, 'open')
+    // Looked at before each write, and at the end: a full disk may be told while we wait for the cluster.
+    stream.on('error', () => undefined)
     this.#open = { entry, place, temporary, stream, bytes: 0 }
   }
 
@@ -115,6 +117,7 @@ export class Download {
   async #write(data: Buffer): Promise<void> {
     const open = this.#open
     if (!open) return
+    if (open.stream.errored) throw open.stream.errored
     open.bytes += data.length
     if (!open.stream.write(data)) await once(open.stream, 'drain')
   }
@@ -179,4 +182,12 @@ function staysInside(name: string, target: string): boolean {
     return false
   const leads = normalize(join(dirname(name), target))
   return leads !== '..' && !leads.startsWith('../')
+}
+
+function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && 'syscall' in error
+}
+
+function couldNotWrite(folder: string, error: Error): Failure {
+  return new Failure('error', `Could not write to ${folder}: ${error.message}`, { cause: error })
 }

@@ -20,8 +20,6 @@ export interface Listener {
 export interface Following {
   readonly wish: FollowWish
   readonly listener: Listener
-  /** Log at the speed at which the run wrote it. */
-  readonly delay: boolean
 }
 
 export type FollowEnd =
@@ -34,15 +32,9 @@ export async function follow(api: Api, world: World, following: Following): Prom
   const leaving = new AbortController()
   const forget = world.onInterrupt(() => leaving.abort(new Error('interrupted')))
   let run: Run__Output | undefined
-  let lastAtMs = 0
   try {
     for await (const news of followEvents(api, world, following.wish, leaving.signal)) {
       if (news.kind === 'run') run = news.run
-      if (following.delay && news.kind === 'log') {
-        if (lastAtMs > 0 && news.atMs > lastAtMs)
-          await world.clock.sleep(news.atMs - lastAtMs, leaving.signal)
-        lastAtMs = news.atMs
-      }
       await tell(following.listener, news)
       leaving.signal.throwIfAborted()
     }

@@ -13,7 +13,6 @@ export interface WatchOptions {
   readonly follow: boolean
   readonly tailLines: number | undefined
   readonly verbose: boolean
-  readonly delay: boolean
   readonly output: 'story' | 'raw' | 'json'
   /** The run was submitted by the same command, so ^C says what becomes of it. */
   readonly submittedHere: boolean
@@ -23,10 +22,10 @@ export interface WatchOptions {
 
 /** Shows a run on standard output; ends the program with what the run's end means. */
 export async function watchRun(api: Api, world: World, options: WatchOptions): Promise<void> {
-  const { runId, tailLines, delay } = options
+  const { runId, tailLines } = options
   const screen = new Screen(world)
   const wish = { runId, follow: options.follow, tailLines, logs: true }
-  const end = await follow(api, world, { wish, delay, listener: listenerFor(options, screen, world) })
+  const end = await follow(api, world, { wish, listener: listenerFor(options, screen, world) })
   if (end.kind === 'left') {
     screen.stopWaiting()
     if (options.output === 'story') world.stdout.write(farewell(screen, options))

@@ -39,9 +39,10 @@ export function askLine(world: World, prompt: string): Promise<string | undefine
 /** The same without showing what is typed. Where there is no terminal, one line of standard input. */
 export async function askSecret(world: World, prompt: string): Promise<string | undefined> {
   if (!world.stdin.isTTY) return await askLine(world, '')
-  world.stderr.write(prompt)
+  // First of all: what is typed or pasted the moment the prompt shows must not show.
   world.stdin.setRawMode(true)
   try {
+    world.stderr.write(prompt)
     return await readHidden(world)
   } finally {
     world.stdin.setRawMode(false)

@@ -21,7 +21,7 @@ export function runAsJson(run: Run__Output): object {
     archived: run.archived,
     repository: repositoryOf(run) || null,
     commit: synced?.commitHash ?? (spec?.code?.git?.ref || null),
-    uncommitted_tree: synced?.treeHash ?? null,
+    tree: synced?.treeHash ?? null,
     github_url: spec?.code?.git?.url ?? null,
     machine_type: machineOf(run),
     node: run.nodeName || null,

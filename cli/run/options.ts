@@ -60,8 +60,11 @@ export function runCommand(world: World): Command {
 export function runOptions(command: Command): RunOptions {
   const { dockerImage, docker_image: dockerImageToo, ...given } = command.opts<RunOptions & Spellings>()
   const image = given.from ?? dockerImage ?? dockerImageToo
-  return image === undefined ? given : { ...given, from: image }
+  return { ...none, ...given, ...(image !== undefined && { from: image }) }
 }
+
+/** What options that may be repeated are when they are not given. */
+const none = { mount: [], pip: [], pipReq: [], apt: [], env: [], label: [], stopCondition: [] } as const
 
 interface Spellings {
   readonly dockerImage?: string
@@ -71,16 +74,15 @@ interface Spellings {
 function whereOptions(command: Command): void {
   command
     .option('-t, --machine-type <name>', 'type of machine', 'CPU')
-    .option('-m, --mount <resource[:path]>', 'mount a resource (repeatable)', collect, [])
-    .option('-e, --env <name=value>', 'set an environment variable (repeatable)', collect, [])
+    .option('-m, --mount <resource[:path]>', 'mount a resource (repeatable)', collect)
+    .option('-e, --env <name=value>', 'set an environment variable (repeatable)', collect)
     .option(
       '--pip <spec>',
       'install a pip package: name, name==1.2, or a URL of a wheel (repeatable)',
       collect,
-      [],
     )
-    .option('--pip-req <file>', 'install what a requirements file names', collect, [])
-    .option('--apt <name[=version]>', 'install an apt package (repeatable)', collect, [])
+    .option('--pip-req <file>', 'install what a requirements file names (repeatable)', collect)
+    .option('--apt <name[=version]>', 'install an apt package (repeatable)', collect)
     .option('--conda-file <file>', 'make the environment of this conda file')
     .option('--framework <name>', 'machine learning framework of the image')
     .option('--from <image>', 'Docker image to run in (also --docker-image, --docker_image)')
@@ -96,7 +98,7 @@ function whatOptions(command: Command): void {
     .option('--github-ref <ref>', 'branch, tag or commit of --github-url')
     .option('--include-untracked', 'untracked files go along')
     .option('-d, --description <text>', "description of the run (default: the commit's subject)")
-    .option('--label <label>', 'add a label (repeatable)', collect, [])
+    .option('--label <label>', 'add a label (repeatable)', collect)
     .option('-p, --project <name>', 'put the run into this project, made when missing')
 }
 
@@ -109,7 +111,6 @@ function howOptions(command: Command): void {
       '--stop-condition <condition>',
       '"METRIC OP VALUE[:MIN_INDEX]": stop the run when it is met (repeatable)',
       collect,
-      [],
     )
     .option('--timeout <minutes>', 'stop the run after so long in Running; also 90m, 36h', duration('m'))
     .option('--grace <seconds>', 'time between the graceful and the hard signal (default: 60)', duration('s'))

@@ -53,6 +53,14 @@ test('a single file and a folder keep their names', async (t) => {
   t.like(coordinator.requestsOf('Files/Read')[0], { path: 'runs/7/deep/a', recursive: true })
 })
 
+test('a file where the folder belongs is named', async (t) => {
+  const { spell, cwd } = await loggedIn(t, sends(file('runs/7/a', 'one')))
+  writeFileSync(join(cwd, 'out'), 'mine')
+  const { code, stderr } = await spell(['cp', 'runs/7', 'out'])
+  t.is(code, 1)
+  t.regex(stderr, /^Error: Could not write to .*\/out: EEXIST/m)
+})
+
 test('what is here already is kept, overwritten, or asked about', async (t) => {
   const { spell, onTerminal, cwd } = await loggedIn(t, {
     async *'Files/Read'({ path }: { path: string }) {

@@ -39,7 +39,7 @@ function literal(source: string, start: number, quote: string): string {
   for (let at = start; at < source.length; at++) {
     const letter = source[at] ?? ''
     if (letter === quote) return text
-    if (letter === '\\') text += source[++at] ?? ''
+    if (letter === '\\') text += source[++at] === 'n' ? ' ' : (source[at] ?? '')
     else if (quote === '`' && source.startsWith('${', at)) {
       at = behindHole(source, at + 2)
       text += '…'

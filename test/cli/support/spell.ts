@@ -102,6 +102,8 @@ function launch(
   input: 'open' | 'closed' = 'closed',
 ): Started {
   const child = spawn(file, args, { cwd: options.cwd, env: { ...base, ...options.env }, stdio: 'pipe' })
+  // A command that ends without reading its input is gone before all of it is written.
+  child.stdin.on('error', () => undefined)
   if (input === 'closed') child.stdin.end(options.input ?? '')
   const out: Buffer[] = []
   const err: Buffer[] = []
