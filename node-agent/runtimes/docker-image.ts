@@ -9,6 +9,8 @@ export interface Image {
   readonly digest: string
   /** Its USER: empty, `name`, `uid`, each with `:group` or not. */
   readonly user: string
+  /** Its ENV says who USER is. */
+  readonly namesUser: boolean
 }
 
 export interface PullOptions {
@@ -33,8 +35,12 @@ async function findImage(engine: DockerEngine, options: PullOptions): Promise<Im
     throw new RpcError('INVALID_ARGUMENT', `${JSON.stringify(image)} is no name of an image.`)
   const answer = await engine.call({ method: 'GET', path: `/images/${image}/json`, accepted: [404], signal })
   if (answer.status === 404) return undefined
-  const { Id, Config } = answer.body as { Id: string; Config?: { User?: string } }
-  return { digest: Id, user: Config?.User ?? '' }
+  const { Id, Config } = answer.body as {
+    Id: string
+    Config?: { User?: string; Env?: readonly string[] | null }
+  }
+  const namesUser = (Config?.Env ?? []).some((variable) => variable.startsWith('USER='))
+  return { digest: Id, user: Config?.User ?? '', namesUser }
 }
 
 async function pull(engine: DockerEngine, options: PullOptions, clock: Clock): Promise<void> {

@@ -12,10 +12,10 @@ import { controlFolderOf, parseAttemptKey } from './control-folder.js'
 import { type ContainerSettings, containerOf, labels } from './docker-container.js'
 import { DockerEngine } from './docker-engine.js'
 import { type EngineInfo, factsOf } from './docker-facts.js'
-import { ensureImage } from './docker-image.js'
+import { ensureImage, type Image } from './docker-image.js'
 import { changeOwner, ownerOfAgent } from './docker-owners.js'
-import { readExitNote, reserveNotes } from './exit-note.js'
-import { type Owner, ownerOf } from './image-owner.js'
+import { exitNote, keeperNote, readExitNote, reserveNotes } from './exit-note.js'
+import { type Owner, ownerOf, userNameOf } from './image-owner.js'
 import type { Prepared, Runtime, RuntimeFacts, Task, TaskEnd, TaskState } from './runtime.js'
 import { findStaticBusybox } from './static-busybox.js'
 import { requireWorkingFolder } from './working-folder.js'
@@ -43,6 +43,12 @@ interface ContainerState {
   readonly OOMKilled: boolean
 }
 
+/** Whom an image's commands run as. */
+interface Account {
+  readonly owner: Owner
+  readonly name: string | undefined
+}
+
 /**
  * Runs commands in containers. Nothing about them is kept here: their names follow from node and attempt, and the engine
  * knows the rest. UNAVAILABLE means that the engine is away, and that the same call is right again later; `wait` waits for
@@ -56,7 +62,7 @@ export class DockerRuntime implements Runtime {
   readonly #random: Random
   /** The node and where it keeps its attempts: two pools may share an engine and name their nodes alike. */
   readonly #scope: string
-  readonly #owners = new LRUCache<string, Owner>({ max: 1000 })
+  readonly #accounts = new LRUCache<string, Account>({ max: 1000 })
 
   constructor(settings: DockerRuntimeSettings, parts: { readonly clock: Clock; readonly random: Random }) {
     this.#settings = settings
@@ -76,18 +82,18 @@ export class DockerRuntime implements Runtime {
     this.#container()
     if (ownerOfAgent() && (await this.inspect(task.id)) === 'absent') await this.#takeBack(task.spellFolder)
     const image = await ensureImage(this.#engine, { image: task.image, progress, signal }, this.#clock)
-    const owner = this.#owners.get(image.digest) ?? (await ownerOf(this.#engine, image, signal))
-    this.#owners.set(image.digest, owner)
+    const { owner } = await this.#accountOf(image, signal)
     // An agent without root makes `/spell` as its own; it is given away at the start, and taken back at the end.
     return { imageDigest: image.digest, owner: ownerOfAgent() ? undefined : owner }
   }
 
   async start(task: Task, prepared: Prepared): Promise<void> {
     requireWorkingFolder(task)
-    const owner = await this.#ownerOfImage(prepared)
+    const { owner, name } = await this.#accountIn(prepared)
     await makeWritable(task, owner)
     const label = { [labels.node]: this.#scope, [labels.attempt]: attemptKey(task.id) }
-    const body = containerOf(task, prepared, this.#container(), label)
+    const named = name === undefined ? task : { ...task, env: { USER: name, ...task.env } }
+    const body = containerOf(named, prepared, this.#container(), label)
     const query = { name: this.#nameOf(task.id) }
     const created = await this.#engine.call({
       method: 'POST',
@@ -182,12 +188,20 @@ export class DockerRuntime implements Runtime {
   }
 
   /** Who the command runs as; `prepare` found it out, in this life of the agent or an earlier one. */
-  async #ownerOfImage({ imageDigest = '' }: Prepared): Promise<Owner> {
-    const known = this.#owners.get(imageDigest)
+  async #accountIn({ imageDigest = '' }: Prepared): Promise<Account> {
+    const known = this.#accounts.get(imageDigest)
     if (known) return known
     const signal = AbortSignal.timeout(killPatienceMs)
     const options = { image: imageDigest, progress: () => undefined, signal }
-    return await ownerOf(this.#engine, await ensureImage(this.#engine, options, this.#clock), signal)
+    return await this.#accountOf(await ensureImage(this.#engine, options, this.#clock), signal)
+  }
+
+  async #accountOf(image: Image, signal: AbortSignal): Promise<Account> {
+    const known = this.#accounts.get(image.digest)
+    if (known) return known
+    const account = { owner: await ownerOf(this.#engine, image, signal), name: userNameOf(image) }
+    this.#accounts.set(image.digest, account)
+    return account
   }
 
   /** For an agent without root: takes back what it gave to a container's user, if that is still so. */
@@ -247,7 +261,7 @@ export class DockerRuntime implements Runtime {
 async function makeWritable(task: Task, { uid, gid }: Owner): Promise<void> {
   const file = await open(task.outputFile, 'a')
   await file.close()
-  const files = [task.outputFile, ...reserveNotes(task.controlFolder)]
+  const files = [task.outputFile, ...reserveNotes(task.controlFolder, [exitNote, keeperNote])]
   if (uid === getuid?.()) return
   if (getuid?.() === 0) await Promise.all([task.controlFolder, ...files].map((path) => chown(path, uid, gid)))
   else if (uid !== 0) {

@@ -26,6 +26,14 @@ export async function ownerOf(engine: DockerEngine, image: Image, signal: AbortS
   }
 }
 
+/** What USER is in the run; undefined where the image says it itself, or has a number for its user. */
+export function userNameOf(image: Image): string | undefined {
+  if (image.namesUser) return undefined
+  const [user = ''] = image.user.split(':')
+  if (user === '' || user === '0') return 'root'
+  return isNumber(user) ? undefined : user
+}
+
 /** passwd(5), group(5). A number that no line knows is taken as it is, with group 0. */
 export function resolveOwner(wanted: string, passwd: string, groups: string): Owner {
   const [user = '', group] = wanted.split(':')

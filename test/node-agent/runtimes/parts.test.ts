@@ -3,7 +3,7 @@ import { RpcError } from '../../../common/errors.js'
 import { parseAttemptKey } from '../../../node-agent/runtimes/control-folder.js'
 import { pullQuery } from '../../../node-agent/runtimes/docker-image.js'
 import { evaluate } from '../../../node-agent/runtimes/dummy-script.js'
-import { resolveOwner } from '../../../node-agent/runtimes/image-owner.js'
+import { resolveOwner, userNameOf } from '../../../node-agent/runtimes/image-owner.js'
 import { parseStat } from '../../../node-agent/runtimes/linux-processes.js'
 import { visibleGpus } from '../../../node-agent/runtimes/visible-gpus.js'
 
@@ -26,6 +26,15 @@ test('a user whom the image does not know is named', (t) => {
     t.throws(() => resolveOwner('nobody', passwd, groups), { instanceOf: RpcError })?.message ?? '',
     /nobody/,
   )
+})
+
+test("USER is an image's user by name, unless the image says it", (t) => {
+  const name = (user: string, namesUser = false) => userNameOf({ digest: 'sha256:00', user, namesUser })
+  t.deepEqual(
+    ['', '0', 'root:video', 'runer:video', '1001'].map((user) => name(user)),
+    ['root', 'root', 'root', 'runer', undefined],
+  )
+  t.is(name('runer', true), undefined)
 })
 
 test('an image without a tag is its latest, and never all of them', (t) => {
