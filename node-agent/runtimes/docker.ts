@@ -14,7 +14,7 @@ import { DockerEngine } from './docker-engine.js'
 import { type EngineInfo, factsOf } from './docker-facts.js'
 import { ensureImage, type Image } from './docker-image.js'
 import { changeOwner, ownerOfAgent } from './docker-owners.js'
-import { readExitNote, reserveNotes } from './exit-note.js'
+import { exitNote, keeperNote, readExitNote, reserveNotes } from './exit-note.js'
 import { type Owner, ownerOf, userNameOf } from './image-owner.js'
 import type { Prepared, Runtime, RuntimeFacts, Task, TaskEnd, TaskState } from './runtime.js'
 import { findStaticBusybox } from './static-busybox.js'
@@ -261,7 +261,7 @@ export class DockerRuntime implements Runtime {
 async function makeWritable(task: Task, { uid, gid }: Owner): Promise<void> {
   const file = await open(task.outputFile, 'a')
   await file.close()
-  const files = [task.outputFile, ...reserveNotes(task.controlFolder)]
+  const files = [task.outputFile, ...reserveNotes(task.controlFolder, [exitNote, keeperNote])]
   if (uid === getuid?.()) return
   if (getuid?.() === 0) await Promise.all([task.controlFolder, ...files].map((path) => chown(path, uid, gid)))
   else if (uid !== 0) {

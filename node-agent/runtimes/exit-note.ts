@@ -9,8 +9,8 @@ export const keeperNote = 'keeper'
  * Makes room for the notes before the command starts: supervisors write over them without making the files longer, so that
  * a disk that the run has filled can still tell how it ended. Leaves what is there as it is. Returns the paths.
  */
-export function reserveNotes(controlFolder: string): readonly string[] {
-  return [exitNote, keeperNote].map((name) => {
+export function reserveNotes(controlFolder: string, names: readonly string[]): readonly string[] {
+  return names.map((name) => {
     const file = join(controlFolder, name)
     try {
       writeFileSync(file, '--------\n', { flag: 'wx' })

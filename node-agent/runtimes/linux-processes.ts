@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** What names a process for as long as the machine is up. */
 export interface ProcessName {
@@ -34,19 +34,32 @@ export function parseStat(stat: string): LinuxProcess | undefined {
 
 /**
  * `first` and what started after it, parents before their children; zombies have ended and are left out. Process ids ascend
- * until they wrap, which takes longer than two seconds: of a younger process only the ids above its own are looked at.
+ * until they wrap, which takes longer than two seconds: of a younger process only the ids above its own are looked at, and
+ * without reading the list of all when these are few; then threads are among them (isThread).
  */
 export function processesSince(first: ProcessName): readonly LinuxProcess[] {
   const lastPid = Number((readProc('/proc/loadavg') ?? '').trim().split(' ').at(-1))
   const ageTicks = Number.parseFloat(readProc('/proc/uptime') ?? '') * ticksPerSecond - first.startTicks
   const lowestPid = ageTicks < 2 * ticksPerSecond && lastPid >= first.pid ? first.pid : 1
-  return readdirSync('/proc')
-    .map(Number)
-    .filter((pid) => pid >= lowestPid)
+  return pidsFrom(lowestPid, lastPid)
     .flatMap((pid) => processOf(pid) ?? [])
     .filter((found) => !found.zombie && found.startTicks >= first.startTicks)
     .sort((one, other) => one.startTicks - other.startTicks || one.pid - other.pid)
 }
+
+function pidsFrom(lowest: number, last: number): readonly number[] {
+  // What is not there is asked for with existsSync, which makes no error of it: a few microseconds each.
+  if (lowest > 1 && last - lowest < fewPids)
+    return Array.from({ length: last - lowest + 1 }, (_, above) => lowest + above).filter((pid) =>
+      existsSync(`/proc/${pid}`),
+    )
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid >= lowest)
+}
+
+/** So many are looked for in less time than all are listed. */
+const fewPids = 256
 
 /** USER_HZ, which is this on every Linux that Node runs on. */
 const ticksPerSecond = 100
@@ -54,6 +67,12 @@ const ticksPerSecond = 100
 export function isAlive(known: ProcessName): boolean {
   const found = processOf(known.pid)
   return found !== undefined && !found.zombie && found.startTicks === known.startTicks
+}
+
+/** Whether this is a thread of a process with another id. */
+export function isThread(pid: number): boolean {
+  const group = /^Tgid:\s+(\d+)$/m.exec(readProc(`/proc/${pid}/status`) ?? '')?.[1]
+  return group !== undefined && Number(group) !== pid
 }
 
 /** Whether the process was started with `NAME=value` in its environment; false where that may not be read. */

@@ -6,6 +6,7 @@ import {
   commandLineOf,
   hasVariable,
   isAlive,
+  isThread,
   type LinuxProcess,
   openFileOf,
   type ProcessName,
@@ -114,11 +115,17 @@ export function taskMark(controlFolder: string): { readonly name: string; readon
 /**
  * The task's own processes, parents first: those of the session, whatever has the mark or prints to the task's output, and
  * the descendants of these; without the supervisor's, which end by themselves. What leaves the session, its environment and
- * its output at once, and whose parents have ended, is not found.
+ * its output at once, and whose parents have ended, is not found. What is in the session of another task is that one's.
  */
-export function membersOf(controlFolder: string, notes: SupervisorNotes): readonly LinuxProcess[] {
+export function membersOf(
+  controlFolder: string,
+  notes: SupervisorNotes,
+  sessions: ReadonlyMap<unknown, number>,
+): readonly LinuxProcess[] {
   if (!notes.current) return []
-  const candidates = processesSince(notes)
+  const elsewhere = new Set(sessions.values())
+  elsewhere.delete(notes.pid)
+  const candidates = processesSince(notes).filter(({ session }) => !elsewhere.has(session))
   const collector = Number(readLine(controlFolder, 'collector') ?? Number.NaN)
   const supervising = (found: LinuxProcess): boolean =>
     found.pid === notes.pid || found.parent === notes.pid || found.parent === collector
@@ -135,7 +142,7 @@ export function membersOf(controlFolder: string, notes: SupervisorNotes): readon
       (pipe !== undefined && [1, 2].some((fd) => openFileOf(found.pid, fd) === pipe))
     )
       family.add(found.pid)
-  return candidates.filter((found) => family.has(found.pid) && !supervising(found))
+  return candidates.filter((found) => family.has(found.pid) && !supervising(found) && !isThread(found.pid))
 }
 
 /** Whether the command's shell runs, so that a signal is for it and not lost in the supervisor's preparations. */

@@ -1,15 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { availableParallelism, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../../common/clock.js'
-import { messageOf, RpcError } from '../../common/errors.js'
+import { RpcError } from '../../common/errors.js'
 import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
 import { attemptsIn, controlFolderOf } from './control-folder.js'
-import { reserveNotes } from './exit-note.js'
+import { exitNote, reserveNotes } from './exit-note.js'
 import { bootId, type LinuxProcess, signalProcess } from './linux-processes.js'
+import { ProcessStarter, type StartOrder } from './process-starter.js'
 import {
   agentNotes,
   hasBegun,
@@ -32,7 +31,7 @@ export interface ProcessRuntimeSettings {
   readonly leftoverGraceMs?: number
 }
 
-/** How often a task is looked at whose supervisor is not this process's child, or that has ended in part. */
+/** How often a task is looked at whose supervisor an earlier process started, or that has ended in part. */
 const lookMs = 100
 const stepMs = 3
 
@@ -48,8 +47,11 @@ export class ProcessRuntime implements Runtime {
   readonly #boot = bootId()
   readonly #shell = firstOf(['/bin/bash', '/usr/bin/bash', '/usr/local/bin/bash', '/bin/sh'])
   readonly #cat = firstOf(['/bin/cat', '/usr/bin/cat'])
-  /** Supervisors that are this process's children, each with whom to wake at its end. */
+  readonly #starter = new ProcessStarter()
+  /** Supervisors whose end the starter tells, each with whom to wake then. */
   readonly #children = new Map<string, Set<() => void>>()
+  /** Sessions that are tasks' own, by the task: what is in one belongs to no other. */
+  readonly #sessions = new Map<string, number>()
   /** Ends that are known, of tasks none of whose processes is left. */
   readonly #ends = new Map<string, TaskEnd>()
   /** When, on the monotonic clock, what a command left behind is killed; set when it was sent SIGTERM. */
@@ -76,8 +78,7 @@ export class ProcessRuntime implements Runtime {
   async start(task: Task): Promise<void> {
     if (readNotes(task.controlFolder, this.#boot)) return
     const folder = requireWorkingFolder(task)
-    reserveNotes(task.controlFolder)
-    const child = this.#spawn(task, folder)
+    reserveNotes(task.controlFolder, [exitNote])
     const key = attemptKey(task.id)
     const waiting = new Set<() => void>()
     this.#children.set(key, waiting)
@@ -85,15 +86,14 @@ export class ProcessRuntime implements Runtime {
       this.#children.delete(key)
       for (const wake of waiting) wake()
     }
-    child.once('exit', over).once('error', over)
-    child.unref()
-    await supervisorReady(child)
-    if (!readNotes(task.controlFolder, this.#boot))
-      throw new RpcError('INTERNAL', 'The supervisor of the command did not start; is the disk full?')
+    await this.#starter.start(this.#order(task, folder), over)
+    const notes = readNotes(task.controlFolder, this.#boot)
+    if (notes) this.#sessions.set(key, notes.pid)
+    else throw new RpcError('INTERNAL', 'The supervisor of the command did not start; is the disk full?')
   }
 
   async wait(id: AttemptId, signal: AbortSignal): Promise<TaskEnd> {
-    // The end of the own child tells by itself: there is nothing to be read before.
+    // The end of the own supervisor tells by itself: there is nothing to be read before.
     if (this.#children.has(attemptKey(id))) await this.#pause(id, false, signal)
     for (;;) {
       signal.throwIfAborted()
@@ -150,6 +150,7 @@ export class ProcessRuntime implements Runtime {
     await this.kill(id)
     this.#leftoverKillAtMs.delete(attemptKey(id))
     this.#ends.delete(attemptKey(id))
+    this.#sessions.delete(attemptKey(id))
     const folder = controlFolderOf(this.#attemptsFolder, id)
     removeNotes(folder)
   }
@@ -166,20 +167,21 @@ export class ProcessRuntime implements Runtime {
     const exitCode = notes.exitCode ?? this.#notes(id)?.exitCode ?? 128 + 9
     const end = { exitCode, outOfMemory: false }
     this.#ends.set(attemptKey(id), end)
+    this.#sessions.delete(attemptKey(id))
     return end
   }
 
-  #spawn(task: Task, folder: string): ChildProcess {
+  #order(task: Task, folder: string): StartOrder {
     const { controlFolder, outputFile, command } = task
     const blocks = String(Math.floor(task.outputLimitBytes / outputBlockBytes))
     const args = [controlFolder, outputFile, blocks, this.#shell, command, this.#cat]
     const mark = taskMark(controlFolder)
-    return spawn('/bin/sh', ['-c', supervisorScript, 'spell-supervisor', ...args], {
-      cwd: folder,
+    return {
+      program: '/bin/sh',
+      args: ['-c', supervisorScript, 'spell-supervisor', ...args],
+      folder,
       env: { ...task.env, ...visibleGpus(task), [mark.name]: mark.value },
-      detached: true,
-      stdio: ['ignore', 'pipe', 'ignore'],
-    })
+    }
   }
 
   /** In the ordinary case the supervisor ends within a millisecond of the command. */
@@ -232,19 +234,8 @@ export class ProcessRuntime implements Runtime {
   }
 
   #members(id: AttemptId, notes: SupervisorNotes): readonly LinuxProcess[] {
-    return membersOf(controlFolderOf(this.#attemptsFolder, id), notes)
+    return membersOf(controlFolderOf(this.#attemptsFolder, id), notes, this.#sessions)
   }
-}
-
-/** Resolves when the supervisor has closed its first stdout; rejects with a sentence when there was none. */
-async function supervisorReady(child: ChildProcess): Promise<void> {
-  const failed = once(child, 'error').then(([error]) => {
-    throw new RpcError('FAILED_PRECONDITION', `The command does not start: ${messageOf(error)}`, {
-      cause: error,
-    })
-  })
-  child.stdout?.resume()
-  await Promise.race([failed, child.stdout ? once(child.stdout, 'close') : failed])
 }
 
 /** Somebody who can't be found holds the output open: nobody waits for him. */
