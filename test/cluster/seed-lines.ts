@@ -78,10 +78,10 @@ spell run cat file`,
   },
   {
     line: 'spell stop $RUN_ID',
-    before: 'spell run -b "sleep 600"',
+    before: 'spell run -f -b "sleep 600"',
     shows: ['Stopping run ', "Use 'spell logs -f "],
   },
-  { line: 'spell kill $RUN_ID', before: 'spell run -b "sleep 600"', shows: ['$RUN_ID\n'] },
+  { line: 'spell kill $RUN_ID', before: 'spell run -f -b "sleep 600"', shows: ['$RUN_ID\n'] },
   {
     line: `spell run -f --docker-image 'python:latest' \\
 'python -c "print(\\"Hello World\\")"'`,
