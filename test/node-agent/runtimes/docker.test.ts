@@ -27,6 +27,6 @@ else {
       ),
     image: baseImage,
     deaf: "trap '' TERM",
-    extraVariables: ['HOSTNAME'],
+    extraVariables: ['HOSTNAME', 'USER'],
   }))
 }
