@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import type { SubmitResponse__Output } from '../../../proto/gen/spell/v1/SubmitResponse.js'
 import { method } from '../../../proto/wire.js'
-import { type Access, channelFor } from '../bench-cluster.js'
+import type { Access } from '../bench-cluster.js'
+import { UnaryCaller } from '../unary-caller.js'
 
 // Several clients of the rate benchmark, each with a connection of its own and one Submit under way: read a RateTask on
 // stdin, submit, answer with how long each Submit took.
@@ -26,15 +27,16 @@ let left = task.runs
 const submitMs: number[] = []
 
 async function client(): Promise<void> {
-  const channel = channelFor(task.access)
+  const caller = new UnaryCaller(task.access)
   while (left > 0) {
     left -= 1
     const startedAt = performance.now()
     const spec = { command: task.command, machine: { typeName: 'CPU' } }
-    await channel.call(submit, { requestId: randomUUID(), spec }, { deadlineMs: 60_000 })
+    const request = submit.request.encode({ requestId: randomUUID(), spec })
+    submit.response.decode(await caller.call(submit.path, request))
     submitMs.push(performance.now() - startedAt)
   }
-  channel.close()
+  caller.close()
 }
 
 await Promise.all(Array.from({ length: task.clients }, client))
