@@ -9,6 +9,8 @@ import { asksFor, evaluate, type Script } from './dummy-script.js'
 import type { Prepared, Runtime, RuntimeFacts, Task, TaskEnd, TaskState } from './runtime.js'
 import { requireWorkingFolder } from './working-folder.js'
 
+/** A reason of its own would be made, with its stack, for every task. */
+const changedScript = new Error('The script has changed.')
 /** Longest sleep between two looks at the clock. */
 const longestSleepMs = 3_600_000
 
@@ -108,7 +110,7 @@ export class DummyRuntime implements Runtime {
     makeEmpty(this.#file(id))
     const live = this.#live.get(attemptKey(id))
     this.#live.delete(attemptKey(id))
-    live?.changed.abort()
+    live?.changed.abort(changedScript)
   }
 
   async list(): Promise<readonly AttemptId[]> {
@@ -142,7 +144,7 @@ export class DummyRuntime implements Runtime {
     live.script = evaluate(live.kept.command, live.kept)
     const { changed } = live
     live.changed = new AbortController()
-    changed.abort()
+    changed.abort(changedScript)
   }
 
   #find(id: AttemptId): Live | undefined {
@@ -163,7 +165,8 @@ export class DummyRuntime implements Runtime {
 /** A file cut off by a crash of the agent counts as none: the start is then made again. */
 function read(file: string): Kept | undefined {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Kept
+    const text = readFileSync(file, 'utf8')
+    return text === '' ? undefined : (JSON.parse(text) as Kept)
   } catch (error) {
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error

@@ -9,6 +9,8 @@ import type { StepParts } from './step-parts.js'
 
 /** Milliseconds that a graceful end may take where nothing else is said. */
 const defaultGraceMs = 60_000
+/** One for all tasks: an error made for each would take a stack trace. */
+const taskEnded = new Error('The task has ended.')
 
 export interface SupervisedEnd extends TaskEnd {
   /** The wish that had come by then; undefined: it ended by itself. */
@@ -80,7 +82,7 @@ class Supervision {
     this.#attempt.onIntent(() => undefined)
     this.#disk?.stop()
     for (const timer of this.#timers) timer.cancel()
-    this.#ended.abort(new Error('The task has ended.'))
+    this.#ended.abort(taskEnded)
   }
 
   #carryOut(): void {
