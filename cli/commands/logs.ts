@@ -1,7 +1,6 @@
 import { type Command, Option } from 'commander'
 import { connect } from '../api.js'
 import { define, runId, wholeNumber } from '../define.js'
-import { Failure } from '../failure.js'
 import { watchRun } from '../follow/watch-run.js'
 import type { World } from '../world.js'
 
@@ -16,14 +15,11 @@ interface LogsOptions {
   readonly exitCode?: boolean
 }
 
-/** Nothing keeps when each byte was written. */
-const delayIsLater =
-  '--delay is not part of this version of Spell yet; "spell logs" shows all there is at once.'
-
 const examples = `
 Examples:
   spell logs -f 7
   spell logs --tail 20 7
+  spell logs --delay 7
   spell logs --raw 7 > output.log
 `
 
@@ -32,7 +28,7 @@ export function build(world: World): Command {
     .argument('<id>', 'id of the run', runId)
     .option('-f, --follow', 'go on until the run has ended')
     .option('-n, --tail <number>', 'only so many of the last lines of output', wholeNumber(0))
-    .addOption(new Option('-d, --delay').hideHelp())
+    .option('-d, --delay', "at the run's own speed")
     .option('-v, --verbose', 'show all intermediate log lines')
     .option('--exit-code', "with -f, exit with the run's exit code")
     .addOption(new Option('--raw', "the output's bytes as they are, and nothing else").conflicts('json'))
@@ -40,12 +36,12 @@ export function build(world: World): Command {
     .addHelpText('after', examples)
   return command.action(async (id: number) => {
     const options = command.opts<LogsOptions>()
-    if (options.delay) throw new Failure('error', delayIsLater)
     const api = await connect(world, options.context)
     await watchRun(api, world, {
       runId: id,
       follow: options.follow ?? false,
       tailLines: options.tail,
+      delay: options.delay,
       verbose: options.verbose ?? false,
       output: options.raw ? 'raw' : options.json ? 'json' : 'story',
       submittedHere: false,

@@ -51,7 +51,7 @@ async function waitFor(
   wantsExitCode: boolean,
 ): Promise<number> {
   const end = await follow(api, world, {
-    wish: { runId: id, follow: true, tailLines: 0, logs: false },
+    wish: { runId: id, follow: true, tailLines: 0, logs: false, times: false },
     listener: silent(world),
   })
   if (end.kind !== 'ended') throw new Quit(130)

@@ -19,6 +19,8 @@ export interface FollowWish {
   readonly tailLines: number | undefined
   /** Log bytes as well as states. */
   readonly logs: boolean
+  /** When the bytes of the log came, as far as that is known. */
+  readonly times: boolean
 }
 
 export type FollowNews =
@@ -84,10 +86,10 @@ export async function* followEvents(
 }
 
 function ask(wish: FollowWish, position: Position): object {
-  const { runId, follow, tailLines, logs } = wish
+  const { runId, follow, tailLines, logs, times } = wish
   const { attempt, offset, statesSeen, begun } = position
   const start = begun || tailLines === undefined ? { attempt, offset } : { tailLines }
-  return { runId, follow, logs, statesSeen, ...start }
+  return { runId, follow, logs, times, statesSeen, ...start }
 }
 
 function* take(event: FollowEvent__Output, position: Position): Generator<FollowNews> {

@@ -5,6 +5,7 @@ import { isFinal, stateFromWire } from '../../proto/model/run-state.js'
 import type { Api } from '../api.js'
 import type { World } from '../world.js'
 import { type FollowNews, type FollowWish, followEvents } from './events.js'
+import type { Pace } from './pace.js'
 
 /** Somebody who is told what happens with a run, in order, one thing after another. */
 export interface Listener {
@@ -20,6 +21,8 @@ export interface Listener {
 export interface Following {
   readonly wish: FollowWish
   readonly listener: Listener
+  /** Left out: as fast as it comes. */
+  readonly pace?: Pace | undefined
 }
 
 export type FollowEnd =
@@ -35,6 +38,7 @@ export async function follow(api: Api, world: World, following: Following): Prom
   try {
     for await (const news of followEvents(api, world, following.wish, leaving.signal)) {
       if (news.kind === 'run') run = news.run
+      if (news.kind === 'log') await following.pace?.wait(news.atMs, leaving.signal)
       await tell(following.listener, news)
       leaving.signal.throwIfAborted()
     }

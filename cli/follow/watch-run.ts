@@ -6,12 +6,15 @@ import { withEmoji } from '../output/style.js'
 import type { World } from '../world.js'
 import { type FollowEnd, follow } from './follow.js'
 import { JsonListener, RawListener } from './listeners.js'
+import { Pace } from './pace.js'
 import { Story } from './story.js'
 
 export interface WatchOptions {
   readonly runId: number
   readonly follow: boolean
   readonly tailLines: number | undefined
+  /** At the run's own speed. */
+  readonly delay?: boolean | undefined
   readonly verbose: boolean
   readonly output: 'story' | 'raw' | 'json'
   /** The run was submitted by the same command, so ^C says what becomes of it. */
@@ -24,8 +27,10 @@ export interface WatchOptions {
 export async function watchRun(api: Api, world: World, options: WatchOptions): Promise<void> {
   const { runId, tailLines } = options
   const screen = new Screen(world)
-  const wish = { runId, follow: options.follow, tailLines, logs: true }
-  const end = await follow(api, world, { wish, listener: listenerFor(options, screen, world) })
+  const times = options.delay === true || options.output === 'json'
+  const wish = { runId, follow: options.follow, tailLines, logs: true, times }
+  const pace = options.delay ? new Pace(world.clock) : undefined
+  const end = await follow(api, world, { wish, pace, listener: listenerFor(options, screen, world) })
   if (end.kind === 'left') {
     screen.stopWaiting()
     if (options.output === 'story') world.stdout.write(farewell(screen, options))

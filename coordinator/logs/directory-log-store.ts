@@ -9,6 +9,7 @@ import { Beginnings, packedBytes } from './beginnings.js'
 import { pieces, tailOf } from './log-file.js'
 import { LogFiles } from './log-files.js'
 import type { LogStore } from './log-store.js'
+import type { LogTime } from './log-times.js'
 import type { OpenLog } from './open-log.js'
 
 export interface DirectoryLogStoreSettings {
@@ -119,6 +120,10 @@ export class DirectoryLogStore implements LogStore {
     } finally {
       await file.close()
     }
+  }
+
+  async times(id: AttemptId): Promise<readonly LogTime[]> {
+    return await (this.#logs.get(attemptKey(id))?.times.all() ?? this.#files.times(id))
   }
 
   async tailOffset(id: AttemptId, lines: number, end: number): Promise<number> {
@@ -232,7 +237,9 @@ export class DirectoryLogStore implements LogStore {
     for (let next = logs.next(); !next.done; next = logs.next()) {
       const log = next.value
       try {
+        const begin = log.durable
         const end = await log.flush()
+        if (end > begin) await log.times.note(begin, this.#parts.clock.now())
         if (log.fresh) fresh.set(log, end)
         else this.#settle(log, end)
       } catch (error) {
@@ -273,6 +280,7 @@ export class DirectoryLogStore implements LogStore {
       if (!log.idle) continue
       this.#logs.delete(log.key)
       tooMany -= 1
+      await log.times.close()
       await closeFile(log.fd)
     }
   }

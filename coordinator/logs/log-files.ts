@@ -8,6 +8,7 @@ import { syncFolder } from '../../spellfs/store-mark.js'
 import { packedBytes } from './beginnings.js'
 import { openNew } from './log-file.js'
 import { type Beginning, LogPacks } from './log-packs.js'
+import { type LogTime, LogTimes, readLogTimes } from './log-times.js'
 import { OpenLog } from './open-log.js'
 import { inFile, inMemory, type StoredLog } from './stored-log.js'
 
@@ -35,7 +36,7 @@ export interface LogFilesParts {
   readonly synced: () => void
 }
 
-/** Where logs lie: `<run / 1000>/<run>.<attempt>.log`, and beginnings of logs in packs of the same folder. Errors are in words. */
+/** Where logs lie: `<run / 1000>/<run>.<attempt>.log`, their times beside them, and beginnings of logs in packs of the same folder. Errors are in words. */
 export class LogFiles {
   readonly #parts: LogFilesParts
   readonly #packs: LogPacks
@@ -75,7 +76,8 @@ export class LogFiles {
       const fd = fresh ?? (await openFile(path, O_RDWR | O_NOFOLLOW))
       try {
         const length = await this.#complete(fd, folder, id)
-        return new OpenLog({ key: attemptKey(id), folder, fd, length, fresh: true })
+        const times = new LogTimes(this.#timesOf(id))
+        return new OpenLog({ key: attemptKey(id), folder, fd, length, fresh: true, times })
       } catch (error) {
         await closeFile(fd)
         throw error
@@ -102,6 +104,15 @@ export class LogFiles {
     }
     await this.#parts.checkPresent()
     return undefined
+  }
+
+  /** Those of a log that is not open. */
+  async times(id: AttemptId): Promise<readonly LogTime[]> {
+    try {
+      return await readLogTimes(this.#timesOf(id))
+    } catch (error) {
+      throw this.#inWords(error)
+    }
   }
 
   /** Makes the names of new files in a folder durable. */
@@ -133,6 +144,10 @@ export class LogFiles {
     await makeFolder(folder, { recursive: true })
     await syncFolder(this.#parts.directory)
     this.#prepared.add(folder)
+  }
+
+  #timesOf(id: AttemptId): string {
+    return join(this.#folderOf(id), `${attemptKey(id)}.times`)
   }
 
   #folderOf({ runId }: AttemptId): string {

@@ -1,4 +1,5 @@
 import type { AttemptId } from '../../proto/model/attempt.js'
+import type { LogTime } from './log-times.js'
 
 /**
  * The logs of all attempts, as bytes at offsets. An attempt's log only grows; what `write` has answered for outlives a
@@ -15,6 +16,8 @@ export interface LogStore {
   length(id: AttemptId): Promise<number>
   /** Bytes [offset, end) in pieces of at most 64 KiB, as far as they are durable. */
   read(id: AttemptId, offset: number, end: number): AsyncIterable<Buffer>
+  /** When its bytes came in, as far as that is known: times ascend with offsets. */
+  times(id: AttemptId): Promise<readonly LogTime[]>
   /** Where the last `lines` lines before `end` begin. A text after the last newline counts as a line. */
   tailOffset(id: AttemptId, lines: number, end: number): Promise<number>
   /** Calls back with the new durable length whenever it has grown. Returns the way to end that; safe to call twice. */

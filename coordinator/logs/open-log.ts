@@ -1,6 +1,7 @@
 import { fdatasync, writev } from 'node:fs'
 import { promisify } from 'node:util'
 import { invariant } from '../../common/errors.js'
+import type { LogTimes } from './log-times.js'
 
 const writeVectors: (fd: number, pieces: readonly Uint8Array[], offset: number) => Promise<number> =
   promisify(
@@ -30,6 +31,7 @@ export interface OpenLogOptions {
   /** What the file holds, durably. */
   readonly length: number
   readonly fresh: boolean
+  readonly times: LogTimes
 }
 
 /** One log with its file open: what is durable, and what waits to become so. */
@@ -37,6 +39,7 @@ export class OpenLog {
   readonly key: string
   readonly folder: string
   readonly fd: number
+  readonly times: LogTimes
   /** Whether the file's name is not known to be durable yet. */
   fresh: boolean
   /** How many are about to use it; it stays open meanwhile. */
@@ -50,6 +53,7 @@ export class OpenLog {
     this.key = options.key
     this.folder = options.folder
     this.fd = options.fd
+    this.times = options.times
     this.fresh = options.fresh
     this.#durable = options.length
     this.#taken = options.length

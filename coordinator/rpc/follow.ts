@@ -1,10 +1,12 @@
 import type { Clock } from '../../common/clock.js'
 import { RpcError } from '../../common/errors.js'
 import type { FollowRequest__Output } from '../../proto/gen/spell/v1/FollowRequest.js'
+import type { AttemptId } from '../../proto/model/attempt.js'
 import { isFinal } from '../../proto/model/run-state.js'
 import type { RunView } from '../core/records.js'
 import type { Leader } from '../leader.js'
 import type { LogStore } from '../logs/log-store.js'
+import { type LogTime, piecesByTime } from '../logs/log-times.js'
 import { beforeLogEnds, mayShowLog, sameForReader } from './follow-order.js'
 import { RunFeed } from './run-feed.js'
 import type { RunLines } from './run-lines.js'
@@ -45,6 +47,8 @@ class Follower {
   #attempt: number
   #offset: number
   #tailWanted: number | undefined
+  /** Of the bytes that were here when they were first asked for; what comes later comes now. */
+  #times: readonly LogTime[] | undefined
 
   constructor(request: FollowRequest__Output, parts: FollowParts, feed: RunFeed) {
     this.#request = request
@@ -96,16 +100,26 @@ class Follower {
       this.#attempt = run.attempt
       this.#offset = 0
       this.#tailWanted = undefined
+      this.#times = undefined
     }
     const id = { runId: run.id, attempt: run.attempt }
     const end = await logs.length(id)
     if (this.#tailWanted !== undefined) this.#offset = await logs.tailOffset(id, this.#tailWanted, end)
     this.#tailWanted = undefined
     if (this.#offset >= end) return
-    for await (const data of logs.read(id, this.#offset, end)) {
-      yield { log: { attempt: run.attempt, offset: this.#offset, data } }
-      this.#offset += data.length
-    }
+    const times = this.#request.times ? await this.#timesOf(id) : []
+    for await (const read of logs.read(id, this.#offset, end))
+      for (const { data, atMs } of piecesByTime(times, this.#offset, read)) {
+        yield { log: { attempt: run.attempt, offset: this.#offset, data, atMs } }
+        this.#offset += data.length
+      }
+  }
+
+  async #timesOf(id: AttemptId): Promise<readonly LogTime[]> {
+    const now = { offset: this.#offset, atMs: this.#parts.clock.now() }
+    if (this.#times) return [now]
+    this.#times = await this.#parts.logs.times(id)
+    return this.#times
   }
 
   /** Bytes of a log that has ended which were not sent. What has arrived since it was read last is among them. */

@@ -62,7 +62,6 @@ test(
   /"spell cluster machine-type add" is not part/,
 )
 test(usage, ['cluster', 'repair'], 1, /"spell cluster repair" is not part of this version/)
-test(usage, ['logs', '-d', '7'], 1, /--delay is not part of this version/)
 test(usage, ['node', 'join', '--token', 'x'], 1, /"spell node join" is not part/)
 test(usage, ['completion', 'fish'], 2, /only for bash/)
 for (const name of laterCommands)

@@ -268,3 +268,37 @@ test.serial('a run that is not there is NOT_FOUND, and the newest is named', asy
   t.is(error?.code, 'NOT_FOUND')
   t.regex(error?.message ?? '', /^no run 99999; the newest is \d+$/i)
 })
+
+test.serial('whoever asks for times is told when each part of a log came', async (t) => {
+  const { node, users } = t.context
+  const id = await begin(t)
+  await node.reached(id, 'building', 'running')
+  await node.ship(id, 0, Buffer.from('one\n'))
+  const live = users.serverStream(follow, { runId: id.runId, follow: true, logs: true, times: true })
+  const seen: { readonly text: string; readonly atMs: number }[] = []
+  const shipAgain = async () => {
+    // A quarter of a second is as finely as times are kept.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await node.ship(id, 4, Buffer.from('two\n'))
+    await node.ended(id, 8)
+    await node.finished(id)
+  }
+  for await (const { log } of live) {
+    if (!log) continue
+    seen.push({ text: log.data.toString(), atMs: log.atMs })
+    if (seen.length === 1) await shipAgain()
+  }
+  t.deepEqual(
+    seen.map(({ text }) => text),
+    ['one\n', 'two\n'],
+  )
+  const again: typeof seen = []
+  for await (const { log } of users.serverStream(follow, { runId: id.runId, logs: true, times: true }))
+    if (log) again.push({ text: log.data.toString(), atMs: log.atMs })
+  t.deepEqual(
+    again.map(({ text }) => text),
+    ['one\n', 'two\n'],
+  )
+  const [first, second] = again
+  t.true((first?.atMs ?? 0) > 0 && (second?.atMs ?? 0) - (first?.atMs ?? 0) >= 250)
+})
