@@ -10,6 +10,8 @@ import { tryQuickstart } from './try-quickstart.mjs'
 
 const shortSuites = ['test:faults', 'test:scale']
 const counts = { passed: 0, failed: 0 }
+/** What did not go well, said again at the end: a log of thousands of lines is read from there. */
+const failures = []
 const work = mkdtempSync(join(tmpdir(), 'spell-ci-'))
 
 try {
@@ -26,16 +28,23 @@ try {
 } finally {
   rmSync(work, { recursive: true, force: true })
 }
+for (const failure of failures) process.stdout.write(`Failed: ${failure}\n`)
 process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0
 process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`)
 
 async function section(title, body) {
   process.stdout.write(`\n=== ${title}\n`)
   const started = performance.now()
-  const { passed, failed } = await body().catch((error) => {
+  const {
+    passed,
+    failed,
+    names = [],
+  } = await body().catch((error) => {
     process.stdout.write(`${error?.stack ?? error}\n`)
     return { passed: 0, failed: 1 }
   })
+  if (failed > 0)
+    failures.push(...(names.length > 0 ? names : ['see above']).map((name) => `${title}: ${name}`))
   counts.passed += passed
   counts.failed += failed
   process.stdout.write(

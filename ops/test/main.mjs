@@ -23,6 +23,7 @@ runMain(async () => {
     const summary = {
       passed: counts.passed + (lint === 0 ? 1 : 0),
       failed: counts.failed + (lint === 0 ? 0 : 1),
+      names: counts.names,
     }
     if (process.env.SPELL_TEST_SUMMARY) writeFileSync(process.env.SPELL_TEST_SUMMARY, JSON.stringify(summary))
     say(

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { root } from '../setup/built.mjs'
 
-/** Runs AVA on this terminal and returns how many tests passed and how many did not, whatever the reason. */
+/** Runs AVA on this terminal and returns how many tests passed and how many did not, whatever the reason, and their names. */
 export async function runAva(words, environment = {}) {
   const ava = join(root, 'node_modules/ava/entrypoints/cli.mjs')
   const colour = process.stdout.isTTY ? ['--color'] : []
@@ -12,23 +13,41 @@ export async function runAva(words, environment = {}) {
     env: { ...process.env, ...environment },
   })
   let end = ''
+  const names = []
+  let good = 0
   child.stdout.setEncoding('utf8').on('data', (text) => {
     process.stdout.write(text)
     end = (end + text).slice(-200_000)
   })
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (/^\s*✔ /u.test(plain(line))) good += 1
+    const name = failedIn(line)
+    if (name !== undefined && names.length < mostNames) names.push(name)
+  })
   const code = await new Promise((resolve, reject) => {
     child.once('error', reject).once('close', (exit) => resolve(exit ?? 1))
   })
-  return countsOf(end, code)
+  // With a failure AVA does not say how many passed.
+  return { passed: good, failed: failedOf(end, code), names }
 }
 
-/** From the lines at the end of AVA's report: `12 tests passed`, `1 test failed`, `1 uncaught exception` … */
-export function countsOf(report, code) {
-  const plain = report.replace(/\u001b\[[\d;]*m/g, '')
-  const sum = (pattern) => [...plain.matchAll(pattern)].reduce((total, match) => total + Number(match[1]), 0)
-  const passed = sum(/^\s*(\d+) tests? passed/gm)
+const mostNames = 50
+
+/** From the line of a test that did not pass: `  ✘ [fail]: cli › run › says why (1.2s)`. */
+function failedIn(line) {
+  return /^\s*✘ (.*)$/u.exec(plain(line))?.[1]
+}
+
+/** From the lines at the end of AVA's report: `1 test failed`, `1 uncaught exception` … */
+function failedOf(report, code) {
+  const sum = (pattern) =>
+    [...plain(report).matchAll(pattern)].reduce((total, match) => total + Number(match[1]), 0)
   const failed =
     sum(/^\s*(\d+) tests? failed/gm) +
     sum(/^\s*(\d+) (?:hooks? failed|tests? remained pending|uncaught exceptions?|unhandled rejections?)/gm)
-  return { passed, failed: code === 0 ? failed : Math.max(1, failed) }
+  return code === 0 ? failed : Math.max(1, failed)
+}
+
+function plain(text) {
+  return text.replace(/\u001b\[[\d;]*m/g, '')
 }
