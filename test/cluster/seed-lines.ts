@@ -20,7 +20,13 @@ const code = 'code: repositories from elsewhere'
 const metrics = 'metrics and stop conditions'
 
 export const seedLines: readonly SeedLine[] = [
-  { line: 'spell run "echo hello world"', shows: ['Casting spell #', '\nhello world\n', ' complete'] },
+  {
+    line: 'spell run "echo hello world"',
+    shows: [
+      ...['💫 Casting spell #', '✨ Stop viewing logs with ^C', '✨ Machine_Requested… done'],
+      ...['✨ Building… done', '✨ Run is running', '\nhello world\n', '🎉 Total run time: ', ' complete'],
+    ],
+  },
   {
     line: `spell run --mount runs/1/data:datasets \\
 --machine-type T4 \\

@@ -6,16 +6,17 @@ import { madeHereName } from '../../cli/cluster/default-image.js'
 import { type Ended, ended, spellProgram, startCluster, type TestCluster } from '../fixtures/cluster.js'
 import { type SeedLine, seedLines } from './seed-lines.js'
 
-// One cluster in Docker; each line is typed into bash in a folder of its own, with `spell` on the PATH.
+// One cluster in Docker; each line is typed on a terminal in a folder of its own, with `spell` on the PATH, and whatever it
+// asks is answered by Enter.
 
 for (const row of seedLines) if ('todo' in row) test.todo(`waits for ${row.todo}: ${row.line}`)
 
 test('the lines of the description do what it says, typed as printed', async (t) => {
   const cluster = await startCluster(t, { runtime: 'docker' })
-  const bash = await shell(cluster, { IMAGE: madeHereName })
+  const shell = await shellOf(cluster, { IMAGE: madeHereName })
   for (const [index, row] of seedLines.entries()) {
     if ('todo' in row) continue
-    const said = await type(bash, row, join(cluster.dir, '..', `line-${index}`))
+    const said = await enter(shell, row, join(cluster.dir, '..', `line-${index}`))
     for (const wanted of row.shows) {
       const expected = wanted.replace('$RUN_ID', String(said.runId))
       t.true(
@@ -27,9 +28,14 @@ test('the lines of the description do what it says, typed as printed', async (t)
   }
 })
 
-type Shell = (script: string, folder: string, runId?: number) => Promise<Ended>
+interface Shell {
+  /** In a shell script: nobody could answer. */
+  run(script: string, folder: string): Promise<Ended>
+  /** On a terminal; what it showed in the end is on stdout. */
+  type(line: string, folder: string, runId: number): Promise<Ended>
+}
 
-async function shell(cluster: TestCluster, variables: Readonly<Record<string, string>>): Promise<Shell> {
+async function shellOf(cluster: TestCluster, variables: Readonly<Record<string, string>>): Promise<Shell> {
   const bin = join(cluster.dir, '..', 'bin')
   await mkdir(bin)
   await writeFile(join(bin, 'spell'), `#!/bin/sh\nexec ${process.execPath} ${spellProgram} "$@"\n`)
@@ -47,35 +53,59 @@ async function shell(cluster: TestCluster, variables: Readonly<Record<string, st
     },
     PATH: [bin, process.env.PATH].join(delimiter),
   }
-  return async (script, folder, runId) => {
-    await mkdir(folder, { recursive: true })
-    const options = { cwd: folder, env: { ...env, RUN_ID: String(runId ?? '') } }
-    return await ended(spawn('bash', ['-c', script], { ...options, stdio: ['ignore', 'pipe', 'pipe'] }))
+  return {
+    async run(script, folder) {
+      await mkdir(folder, { recursive: true })
+      const child = spawn('bash', ['-c', script], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+      return await ended(child)
+    },
+    async type(line, folder, runId) {
+      await mkdir(folder, { recursive: true })
+      const terminal = ['-qefc', `stty cols 200 rows 50; ${line}`, '/dev/null']
+      const child = spawn('script', terminal, {
+        cwd: folder,
+        env: { ...env, TERM: 'xterm', SHELL: '/bin/bash', RUN_ID: String(runId) },
+        stdio: 'pipe',
+      })
+      let unanswered = ''
+      child.stdout.on('data', (shown: Buffer) => {
+        unanswered += shown.toString()
+        if (!unanswered.includes('[Y/n]')) return
+        unanswered = ''
+        child.stdin.write('\n')
+      })
+      const end = await ended(child)
+      return { ...end, stdout: asSeen(end.stdout) }
+    },
   }
 }
 
-/** Nobody sits there to answer questions, so that `-f` is given where the description leaves it out. */
-async function type(
-  bash: Shell,
+/** What a terminal shows in the end: without escape sequences, and of each line what was written over it last. */
+function asSeen(written: string): string {
+  const plain = written.replace(/\u001b\[[\d;?]*[A-Za-z]/g, '').replaceAll('\r\n', '\n')
+  return plain
+    .split('\n')
+    .map((line) => line.slice(line.lastIndexOf('\r') + 1))
+    .join('\n')
+}
+
+async function enter(
+  shell: Shell,
   row: Extract<SeedLine, { shows: readonly string[] }>,
   folder: string,
 ): Promise<Ended & { readonly runId: number }> {
-  const before = row.before === undefined ? undefined : await bash(row.before, folder)
+  const before = row.before === undefined ? undefined : await shell.run(row.before, folder)
   let runId = runIdOf(before?.stdout ?? '')
   let stdout = ''
   let last: Ended = { code: 0, stdout: '', stderr: '' }
   for (const script of (row.typed ?? row.line)
     .split(' && spell ls ')
     .map((part, index) => (index ? `spell ls ${part}` : part))) {
-    last = await bash(withForce(script), folder, runId)
+    last = await shell.type(script, folder, runId)
     stdout += last.stdout
     runId ||= runIdOf(last.stdout)
   }
   return { ...last, stdout: `\n${stdout}`, runId }
-}
-
-function withForce(script: string): string {
-  return script.includes('--docker-image') ? script : script.replace(/\bspell run /, 'spell run -f ')
 }
 
 function runIdOf(text: string): number {
