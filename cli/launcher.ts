@@ -11,6 +11,7 @@ import {
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { constants, Script } from 'node:vm'
+import { endOnBrokenOutput } from './end-on-broken-output.js'
 import { instantAnswer } from './instant-answer.js'
 import { clientSettings } from './settings.js'
 
@@ -26,7 +27,10 @@ const typical: ReadonlySet<string | undefined> = new Set(['ps', 'run', 'logs'])
 
 const answer = instantAnswer(process.argv.slice(2))
 if (answer === undefined) launch(program)
-else process.stdout.write(answer)
+else {
+  endOnBrokenOutput(process)
+  process.stdout.write(answer)
+}
 
 function launch(file: string): void {
   const { size, mtimeMs } = statSync(file)

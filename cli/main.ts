@@ -1,11 +1,12 @@
 import { systemClock } from '../common/clock.js'
+import { endOnBrokenOutput } from './end-on-broken-output.js'
 import { clientSettings } from './settings.js'
 
 // The one place where the program ends. Nothing is imported before it is known what is asked for: `spell --version` must
 // not pay for gRPC, nor `spell ps` for what only `spell run` needs.
 
-endQuietlyOn(process.stdout, 0)
-endQuietlyOn(process.stderr, 1)
+endOnBrokenOutput(process)
+process.stderr.on('error', () => process.exit(1))
 main().then(end, reportBug)
 
 async function main(): Promise<number> {
@@ -27,16 +28,9 @@ async function main(): Promise<number> {
   })
 }
 
-/** `spell logs 7 | head`: whoever read our output has seen enough. */
-function endQuietlyOn(stream: NodeJS.WriteStream, code: number): void {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? code : 1)
-  })
-}
-
-/** What is still on its way out is waited for; open connections are not. */
+/** What is still on its way out is waited for, and trouble with it, told a little later; open connections are not. */
 function end(code: number): void {
-  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
+  process.stdout.write('', () => process.stderr.write('', () => setImmediate(() => process.exit(code))))
 }
 
 function reportBug(error: unknown): void {
