@@ -2,18 +2,19 @@ import { commands } from './catalogue.js'
 import type { Entry } from './command-file.js'
 import { laterCommands } from './command-names.js'
 import { Failure } from './failure.js'
+import { instantAnswer } from './instant-answer.js'
 import { nearest } from './nearest.js'
-import { overview } from './overview.js'
 import type { World } from './world.js'
 
 /** Finds the command, loads its file alone, and lets it parse the rest. */
 export async function dispatch(argv: readonly string[], world: World): Promise<number> {
   const { context, rest } = leadingContext(argv)
-  const [name, ...words] = rest
-  if (name === undefined) {
-    world.stdout.write(overview())
+  const answer = instantAnswer(rest)
+  if (answer !== undefined) {
+    world.stdout.write(answer)
     return 0
   }
+  const [name = '', ...words] = rest
   const [wanted, args] = name === 'help' ? [words[0] ?? '', [...words.slice(1), '--help']] : [name, words]
   const file = await find(wanted).load()
   const given = context === undefined ? args : [`--context=${context}`, ...args]

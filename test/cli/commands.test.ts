@@ -27,6 +27,16 @@ test('every command has help with an example, on stdout', async (t) => {
   }
 })
 
+test('a context before --help, help or --version changes nothing', async (t) => {
+  const { spell, tidy } = await desk()
+  t.teardown(tidy)
+  for (const word of ['--help', '-h', 'help', '--version', '-V']) {
+    const { code, stdout } = await spell(['--context', 'lab', word])
+    t.deepEqual([code, stdout], [0, (await spell([word])).stdout], word)
+  }
+  t.is((await spell(['--context=lab'])).stdout, (await spell([])).stdout)
+})
+
 const usage = test.macro({
   async exec(t, args: readonly string[], code: number, sentence: RegExp) {
     const { spell, tidy } = await desk()
