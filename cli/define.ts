@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { Failure } from './failure.js'
 import type { World } from './world.js'
 
 // What all commands have in common, and how they read their words.
@@ -56,6 +57,13 @@ export function runId(value: string): number {
   throw new InvalidArgumentError('It must be the id of a run, such as 7.')
 }
 
-export function runIds(value: string, before: readonly number[] | undefined): readonly number[] {
-  return [...(before ?? []), runId(value)]
+/** As many as the cluster takes in one request. */
+const maxIds = 1000
+
+/** For arguments that are ids of runs: each once, in the order in which they were written. */
+export function runIds(value: string, before: readonly number[] = []): readonly number[] {
+  const id = runId(value)
+  if (before.includes(id)) return before
+  if (before.length === maxIds) throw new Failure('usage', `At most ${maxIds} runs at once.`)
+  return [...before, id]
 }

@@ -27,8 +27,6 @@ export interface Steering {
   readonly ofFinished: boolean
 }
 
-const maxIds = 1000
-
 export function steerCommand(world: World, steering: Steering): Command {
   const command = define(world, steering.name, steering.summary)
     .argument('<id...>', 'ids of runs', runIds)
@@ -37,7 +35,6 @@ export function steerCommand(world: World, steering: Steering): Command {
     .addHelpText('after', `\nExamples:\n${steering.examples}`)
   return command.action(async (ids: readonly number[]) => {
     const options = command.opts<SteerOptions>()
-    if (ids.length > maxIds) throw new Failure('usage', `At most ${maxIds} runs at once.`)
     const api = await connect(world, options.context)
     const answer = await api.call<SteerResponse__Output>('Runs', steering.method, { runIds: ids })
     if (options.json) world.stdout.write(`${JSON.stringify(asJson(answer))}\n`)

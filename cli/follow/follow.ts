@@ -34,19 +34,31 @@ export type FollowEnd =
 export async function follow(api: Api, world: World, following: Following): Promise<FollowEnd> {
   const leaving = new AbortController()
   const forget = world.onInterrupt(() => leaving.abort(new Error('interrupted')))
-  let run: Run__Output | undefined
   try {
-    for await (const news of followEvents(api, world, following.wish, leaving.signal)) {
-      if (news.kind === 'run') run = news.run
-      if (news.kind === 'log') await following.pace?.wait(news.atMs, leaving.signal)
-      await tell(following.listener, news)
-      leaving.signal.throwIfAborted()
-    }
-  } catch (error) {
-    if (!leaving.signal.aborted) throw withHint(error, following.wish)
-    return { kind: 'left' }
+    return await followUntil(api, world, following, leaving.signal)
   } finally {
     forget()
+  }
+}
+
+/** For whoever follows several runs and leaves them all at once. */
+export async function followUntil(
+  api: Api,
+  world: World,
+  following: Following,
+  leaving: AbortSignal,
+): Promise<FollowEnd> {
+  let run: Run__Output | undefined
+  try {
+    for await (const news of followEvents(api, world, following.wish, leaving)) {
+      if (news.kind === 'run') run = news.run
+      if (news.kind === 'log') await following.pace?.wait(news.atMs, leaving)
+      await tell(following.listener, news)
+      leaving.throwIfAborted()
+    }
+  } catch (error) {
+    if (!leaving.aborted) throw withHint(error, following.wish)
+    return { kind: 'left' }
   }
   await following.listener.end()
   if (run && isFinal(stateFromWire(run.state))) return { kind: 'ended', run }

@@ -1,4 +1,5 @@
 import test from 'ava'
+import { RpcError } from '../../common/errors.js'
 import { loggedIn } from './support/logged-in.js'
 import { aRun, pipeline } from './support/runs.js'
 
@@ -89,6 +90,36 @@ test('wait ends when all runs have, with what became of them', async (t) => {
   t.is(await wait('1', '3', '2'), 1)
   t.is(await wait('--exit-code', '1', '2'), 5)
   t.is((await spell(['wait', '1'])).stdout, 'Run 1: Complete (0)\n')
+})
+
+test('wait takes many runs, each once, and says which there are not when the others have ended', async (t) => {
+  const { spell, start, coordinator } = await loggedIn(t, {
+    async *'Runs/Follow'({ runId }: { runId: number }, { signal }) {
+      if (runId === 99) throw new RpcError('NOT_FOUND', 'no run 99; the newest is 40')
+      yield { run: aRun(runId, pipeline.slice(0, 4)) }
+      if (runId === 50) await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      else yield { run: aRun(runId, pipeline, { exitCode: 0 }) }
+    },
+  })
+  const ids = Array.from({ length: 40 }, (_, index) => String(index + 1))
+  const many = await spell(['wait', '99', ...ids, '1', '99'])
+  t.is(many.code, 1)
+  t.is(many.stderr, 'Error: Run ID does not exist: 99\n')
+  t.deepEqual(many.stdout.split('\n').sort(), ['', ...ids.map((id) => `Run ${id}: Complete (0)`)].sort())
+  t.is(coordinator.requestsOf('Runs/Follow').length, 41)
+  const left = start(['wait', '1', '50'])
+  await left.until(/Run 1:/)
+  left.signal('SIGINT')
+  t.is((await left.ended).code, 130)
+})
+
+test('more runs than a request may name are refused', async (t) => {
+  const { spell } = await loggedIn(t)
+  const ids = Array.from({ length: 1001 }, (_, index) => String(index + 1))
+  for (const name of ['wait', 'stop']) {
+    const { code, stderr } = await spell([name, ...ids])
+    t.deepEqual([code, stderr], [2, 'Error: At most 1000 runs at once.\n'])
+  }
 })
 
 test('projects are made, listed and filled', async (t) => {
