@@ -64,11 +64,11 @@ async function makeDefaultImage(world: World, environment: LocalEnvironment): Pr
   if (!existsSync(tar)) {
     note(
       world,
-      `No registry answers: making the default image with debootstrap (about half a minute, kept as ${tar})…`,
+      `No registry answers: making the default image with debootstrap (about half a minute, kept as ${tar}).`,
     )
     await makeImageTar(tar, environment)
   }
-  note(world, `Importing ${tar} as ${madeHereName}…`)
+  note(world, `Importing ${tar} as ${madeHereName}.`)
   await importTar(environment.dockerSocket, tar)
 }
 

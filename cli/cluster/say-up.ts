@@ -13,7 +13,7 @@ export async function sayUp(world: World, dir: string, plan: ClusterPlan): Promi
     world,
     isCurrent
       ? `"spell" speaks to it: the context "${plan.name}" is the current one.`
-      : `The context "${plan.name}" leads to it ("spell --context ${plan.name} …", or "spell context use ${plan.name}"); the current one stays what it was.`,
+      : `The context "${plan.name}" leads to it ("spell --context ${plan.name} COMMAND", or "spell context use ${plan.name}"); the current one stays what it was.`,
   )
   note(world, `"spell cluster down --dir ${dir}" ends it.`)
 }

@@ -26,8 +26,8 @@ const examples = `
 The hash of the cluster's authority and a token come from its administrator.
 
 Examples:
-  spell login gpus.example.org:7000 --ca-hash sha256:9f2c…
-  spell login gpus.example.org:7000 --ca-hash sha256:9f2c… --token-stdin < token
+  spell login gpus.example.org:7000 --ca-hash sha256:9f2c...
+  spell login gpus.example.org:7000 --ca-hash sha256:9f2c... --token-stdin < token
 `
 
 export function build(world: World): Command {

@@ -1,4 +1,6 @@
 import type { World } from '../world.js'
+import { printable, styleOf } from './style.js'
+import { cutToWidth } from './width.js'
 
 /** Nobody should look at a silent screen for a second without knowing what is waited for. */
 const silenceMs = 700
@@ -16,14 +18,14 @@ export interface SlowNotice {
  */
 export function announceSlow(world: World, what: string): SlowNotice {
   const moving = world.stderr.isTTY && world.settings.cursor
-  const dots = world.settings.utf8 ? '…' : '...'
+  const { ellipsis } = styleOf(world)
   let reason = ''
   let shown = false
   const show = () => {
-    const sentence = `${reason === '' ? what : `${reason.replace(/\.$/, '')}; trying again`}${dots}`
-    world.stderr.write(
-      moving ? `\r\u001b[K${sentence.slice(0, (world.stderr.columns || 80) - 1)}` : `${sentence}\n`,
-    )
+    const sentence = `${reason === '' ? what : `${reason.replace(/\.$/, '')}; trying again`}${ellipsis}`
+    const line = printable(sentence)
+    const columns = (world.stderr.columns || 80) - 1
+    world.stderr.write(moving ? `\r\u001b[K${cutToWidth(line, columns, ellipsis)}` : `${line}\n`)
     shown = true
   }
   const timer = world.clock.timer(silenceMs, show)

@@ -21,6 +21,7 @@ export class Screen {
     this.#spinner = new Spinner({
       clock: world.clock,
       frames: this.style.emoji ? ['⭐', '🌟'] : ['*', '+'],
+      ellipsis: this.style.ellipsis,
       columns: () => world.stdout.columns || 80,
       write: (text) => world.stdout.write(text),
     })

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../common/clock.js'
-import { width } from './table.js'
+import { cutToWidth } from './width.js'
 
 const frameMs = 200
 const eraseLine = '\r\u001b[K'
@@ -7,6 +7,8 @@ const eraseLine = '\r\u001b[K'
 export interface SpinnerParts {
   readonly clock: Clock
   readonly frames: readonly string[]
+  /** Where a text is too long for the line. */
+  readonly ellipsis: string
   /** Columns of the terminal, which may change. */
   readonly columns: () => number
   readonly write: (text: string) => void
@@ -61,16 +63,9 @@ export class Spinner {
   }
 
   #draw(): void {
-    const { frames, columns, write } = this.#parts
+    const { frames, ellipsis, columns, write } = this.#parts
     const line = `${frames[this.#frame % frames.length]} ${this.#text ?? ''}`
-    write(`${eraseLine}${cut(line, columns() - 1)}`)
+    write(`${eraseLine}${cutToWidth(line, columns() - 1, ellipsis)}`)
     this.#drawn = true
   }
-}
-
-function cut(line: string, columns: number): string {
-  if (width(line) <= columns) return line
-  const characters = [...line]
-  while (characters.length > 0 && width(characters.join('')) > columns - 1) characters.pop()
-  return `${characters.join('')}…`
 }

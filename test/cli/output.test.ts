@@ -2,9 +2,12 @@ import test from 'ava'
 import { editDistance, nearest } from '../../cli/nearest.js'
 import { humanBytes } from '../../cli/output/bytes.js'
 import { goDuration, parseDuration } from '../../cli/output/duration.js'
+import { Spinner } from '../../cli/output/spinner.js'
 import { printable, shortened } from '../../cli/output/style.js'
-import { commaSeparated, table, width } from '../../cli/output/table.js'
+import { commaSeparated, table } from '../../cli/output/table.js'
+import { cutToWidth, width } from '../../cli/output/width.js'
 import { resourcePath } from '../../cli/resource-path.js'
+import { FakeClock } from '../fakes/fake-clock.js'
 
 const durations: readonly (readonly [number, string])[] = [
   [6870.837, '6.870837s'],
@@ -62,6 +65,30 @@ test('columns are as wide as what a terminal shows', (t) => {
     'A     B\n日本  x\n1\n',
   )
   t.is(width('\u001b[32mRunning\u001b[39m'), 7)
+})
+
+test('accents take no column, emoji two, and a flag two', (t) => {
+  const widths = { 'e\u0301': 1, 'a\u200bb': 2, '⭐': 2, '☎\ufe0f': 1, '🚀': 2, '🇩🇪': 2, 日本: 4 }
+  t.deepEqual(Object.fromEntries(Object.keys(widths).map((text) => [text, width(text)])), widths)
+})
+
+test('a line is cut to the columns of a terminal', (t) => {
+  t.is(cutToWidth('日本語', 6, '…'), '日本語')
+  t.is(cutToWidth('日本語', 5, '…'), '日本…')
+  t.is(cutToWidth('⭐⭐⭐', 5, '...'), '⭐...')
+  t.is(cutToWidth('e\u0301e\u0301e\u0301', 2, '…'), 'e\u0301…')
+})
+
+test('a spinner that is too long for its line ends in the ellipsis of the locale', (t) => {
+  let written = ''
+  const write = (text: string) => {
+    written += text
+  }
+  const parts = { clock: new FakeClock(), frames: ['*'], ellipsis: '...', columns: () => 12, write }
+  const spinner = new Spinner(parts)
+  spinner.show('waiting for a V100')
+  spinner.stop()
+  t.is(written.split(/\r\u001b\[K/)[1], '* waitin...')
 })
 
 test('comma-separated values survive commas, quotes and line breaks', (t) => {
