@@ -1,16 +1,16 @@
 import { RpcError } from '../common/errors.js'
 import { exitCodes, Failure, Quit } from './failure.js'
-import type { World } from './world.js'
+import { note, type World } from './world.js'
 
 /** The only place where trouble becomes words on stderr and an exit code. Whatever it doesn't know is a bug. */
 export function explain(error: unknown, world: World): number {
   if (error instanceof Quit) return error.code
   if (error instanceof Failure) {
-    world.stderr.write(`Error: ${error.message}\n`)
+    note(world, `Error: ${error.message}`)
     return exitCodes[error.exit]
   }
   if (error instanceof RpcError) {
-    world.stderr.write(`Error: ${sentenceOf(error)}\n`)
+    note(world, `Error: ${sentenceOf(error)}`)
     return exitCodes.error
   }
   if (isCommanderError(error)) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage

@@ -1,4 +1,5 @@
 import type { Clock } from '../common/clock.js'
+import { printableLines } from './output/style.js'
 import type { ClientSettings } from './settings.js'
 
 /** What a command is given of the world around the program. */
@@ -14,7 +15,7 @@ export interface World {
   onInterrupt(action: () => void): () => void
 }
 
-/** A warning, a note, a question's answer: anything that is not what was asked for. */
+/** A warning, a note, a question's answer: anything that is not what was asked for. Names in it may be anybody's. */
 export function note(world: World, sentence: string): void {
-  world.stderr.write(`${sentence}\n`)
+  world.stderr.write(`${printableLines(sentence)}\n`)
 }

@@ -1,6 +1,6 @@
 import type { World } from '../world.js'
 import { Spinner } from './spinner.js'
-import { type Style, styleOf, withEmoji } from './style.js'
+import { printableLines, type Style, styleOf, withEmoji } from './style.js'
 import { write } from './write.js'
 
 const newline = 10
@@ -58,7 +58,7 @@ export class Screen {
   note(sentence: string): void {
     this.#spinner.pause()
     const together = this.#world.stdout.isTTY && this.#world.stderr.isTTY && !this.#atLineStart
-    this.#world.stderr.write(`${together ? '\n' : ''}${sentence}\n`)
+    this.#world.stderr.write(`${together ? '\n' : ''}${printableLines(sentence)}\n`)
     this.#spinner.resume()
   }
 }

@@ -39,7 +39,12 @@ export function coloured(style: Style, colour: Colour, text: string): string {
 export function printable(text: string): string {
   return text
     .replace(/\r\n|[\r\n\t]/g, ' ')
-    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/g, '?')
+    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '?')
+}
+
+/** The same for text of several lines: its line breaks stay. */
+export function printableLines(text: string): string {
+  return text.split(/\r?\n/).map(printable).join('\n')
 }
 
 /** Cut to so many characters, the last of which then is an ellipsis. */

@@ -111,6 +111,12 @@ for (const path of [
   })
 }
 
+test('a name of a file cannot steer the terminal', async (t) => {
+  const { spell } = await loggedIn(t, sends(file('runs/7/a\u001b]0;b\u0007', 'short', { sizeBytes: 100 })))
+  const { stderr } = await spell(['cp', 'runs/7', 'out'])
+  t.is(stderr, "Error: 'runs/7/a?]0;b?' did not arrive whole: 5 of 100 bytes (5B).\n")
+})
+
 test('a link in the folder is no way out of it', async (t) => {
   const { spell, cwd } = await loggedIn(t, sends(file('runs/7/way/a', 'bad')))
   mkdirSync(join(cwd, 'out'))

@@ -3,7 +3,7 @@ import { editDistance, nearest } from '../../cli/nearest.js'
 import { humanBytes } from '../../cli/output/bytes.js'
 import { goDuration, parseDuration } from '../../cli/output/duration.js'
 import { Spinner } from '../../cli/output/spinner.js'
-import { printable, shortened } from '../../cli/output/style.js'
+import { printable, printableLines, shortened } from '../../cli/output/style.js'
 import { commaSeparated, table } from '../../cli/output/table.js'
 import { cutToWidth, width } from '../../cli/output/width.js'
 import { resourcePath } from '../../cli/resource-path.js'
@@ -96,7 +96,8 @@ test('comma-separated values survive commas, quotes and line breaks', (t) => {
 })
 
 test("others' text cannot steer the terminal", (t) => {
-  t.is(printable('a\u001b[2Jb\nc\td\u202e\u009b'), 'a?[2Jb c d??')
+  t.is(printable('a\u001b[2Jb\nc\td\u202e\u009b\u2066\u2069'), 'a?[2Jb c d????')
+  t.is(printableLines('a\u001b[2Jb\r\nc\td\u0000\n'), 'a?[2Jb\nc d?\n')
 })
 
 test('long text is cut to so many characters', (t) => {

@@ -30,6 +30,12 @@ test('a followed run prints one line for each state when stdout is not a termina
   t.true(stderr.startsWith('No git repository found! Running without a workspace.\n'))
 })
 
+test("a coordinator's warning cannot steer the terminal", async (t) => {
+  const answers = { ...usual(), 'Runs/Submit': () => ({ runId: 1577, warnings: ['a\u001b[2Jb'] }) }
+  const { spell } = await loggedIn(t, answers)
+  t.regex((await spell(['run', '-bf', 'x'])).stderr, /^Warning: a\?\[2Jb$/m)
+})
+
 test('without UTF-8 there are no emoji and three dots', async (t) => {
   const { spell } = await loggedIn(t, usual())
   for (const env of [{ LANG: 'C' }, { LANG: '' }, { LC_ALL: 'POSIX' }, { LC_ALL: 'en_US.ISO-8859-1' }]) {
