@@ -9,7 +9,7 @@ import {
   utimesSync,
   type WriteStream,
 } from 'node:fs'
-import { basename, dirname, isAbsolute, join, normalize, resolve } from 'node:path'
+import { dirname, isAbsolute, join, normalize, resolve } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { messageOf } from '../../common/errors.js'
 import type { FileEntry__Output } from '../../proto/gen/spell/v1/FileEntry.js'
@@ -92,10 +92,8 @@ export class Download {
     const place = placeBelow(this.#root, name)
     if (!(await this.#mayWrite(place, name))) return
     if (entry.kind === 'LINK') return this.#link(entry, name, place)
-    const temporary = join(
-      dirname(place),
-      `.${basename(place).slice(0, 200)}.${randomBytes(6).toString('hex')}.part`,
-    )
+    // Not made of the file's own name, which may be as long as names can be.
+    const temporary = join(dirname(place), `.spell-${randomBytes(6).toString('hex')}.part`)
     const stream = createWriteStream(temporary, { flags: 'wx', mode: 0o777 & (entry.mode || 0o644) })
     await once(stream, 'open')
     // Looked at before each write, and at the end: a full disk may be told while we wait for the cluster.

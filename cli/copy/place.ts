@@ -5,10 +5,13 @@ import { Failure } from '../failure.js'
 // What a server sends names files, and nothing it says may reach outside the folder that the user chose: no absolute
 // path, no `..`, and no way through a link that stands in it, whoever made that.
 
+/** A backslash is a letter like any other, except where it separates folders. */
+const notInNames = sep === '\\' ? /[\0\\]/ : /\0/
+
 /** Where a file of this relative name belongs below `root`, with the folders above it made. Throws Failure. */
 export function placeBelow(root: string, name: string): string {
   const segments = name.split('/').filter((segment) => segment !== '')
-  const bad = segments.some((segment) => segment === '.' || segment === '..' || /[\0\\]/.test(segment))
+  const bad = segments.some((segment) => segment === '.' || segment === '..' || notInNames.test(segment))
   if (segments.length === 0 || bad || name.startsWith('/')) throw refused(name)
   let folder = root
   for (const segment of segments.slice(0, -1)) {

@@ -111,6 +111,14 @@ for (const path of [
   })
 }
 
+test('whatever a name of a file may be here is copied', async (t) => {
+  const names = ['back\\slash', '..\\up', '字'.repeat(85)]
+  const { spell, cwd } = await loggedIn(t, sends(...names.map((name) => file(`runs/7/${name}`, 'one'))))
+  const { stdout, stderr } = await spell(['cp', 'runs/7', 'out'])
+  t.is(stdout, '✔ Copied 3 files\n', stderr)
+  t.deepEqual(readdirSync(join(cwd, 'out')).sort(), [...names].sort())
+})
+
 test('a name of a file cannot steer the terminal', async (t) => {
   const { spell } = await loggedIn(t, sends(file('runs/7/a\u001b]0;b\u0007', 'short', { sizeBytes: 100 })))
   const { stderr } = await spell(['cp', 'runs/7', 'out'])
