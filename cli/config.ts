@@ -79,11 +79,16 @@ export async function useContext(directory: string, name: string): Promise<void>
   await changeConfig(directory, (document) => document.set('current_context', name))
 }
 
-/** Forgets the token of a context, or the one outside contexts when no name is given. */
-export async function forgetToken(directory: string, contextName: string | undefined): Promise<void> {
+/** Forgets a token wherever it is kept, in contexts and outside of them; others stay. */
+export async function forgetToken(directory: string, token: string): Promise<void> {
+  const config = await readConfig(directory)
+  const keepers = config.contexts.filter((context) => context.token === token)
+  const paths = keepers.map(({ name }) => ['contexts', name, 'token'])
+  if (config.token === token) paths.push(['token'])
+  if (paths.length === 0) return
   await changeConfig(directory, (document) => {
-    if (contextName === undefined) document.delete('token')
-    else document.setIn(['contexts', contextName, 'token'], '')
+    // Looked at once more: somebody may have logged in meanwhile.
+    for (const path of paths) if (String(document.getIn(path)) === token) document.deleteIn(path)
   })
 }
 

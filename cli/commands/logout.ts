@@ -26,7 +26,10 @@ export function build(world: World): Command {
         )
       }
     }
-    await forgetToken(world.settings.directory, api.login.contextName)
+    await forgetToken(world.settings.directory, api.login.token)
     world.stdout.write('Goodbye!\n')
+    if (world.settings.token !== undefined) {
+      note(world, 'SPELL_TOKEN is still set: commands go on using it, and not the token of a context.')
+    }
   })
 }

@@ -105,7 +105,9 @@ test('a context becomes current if there was none, or if that is wanted', async 
   t.true(await removeContext(made, 'b'))
   t.is(await current(), 'a', 'the only one that is left')
   t.false(await removeContext(made, 'b'))
-  await forgetToken(made, 'a')
+  await forgetToken(made, 'another one')
+  t.is((await readConfig(made)).contexts[0]?.token, 'token of a')
+  await forgetToken(made, 'token of a')
   t.is((await readConfig(made)).contexts[0]?.token, '')
   const config = await readConfig(made)
   t.throws(() => currentContext(config, 'c'), {

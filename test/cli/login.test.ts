@@ -84,6 +84,31 @@ test('logout ends the token and forgets it', async (t) => {
   )
 })
 
+test('logout ends the token of SPELL_TOKEN where that is set, and leaves the one of the context', async (t) => {
+  const tokens: string[] = []
+  const { spell, directory } = await loggedIn(t, {
+    'Account/Logout': (_request, { token }) => {
+      tokens.push(token)
+      return {}
+    },
+  })
+  const { stdout, stderr } = await spell(['logout'], { env: { SPELL_TOKEN: 'other' } })
+  t.is(stdout, 'Goodbye!\n')
+  t.regex(stderr, /^SPELL_TOKEN is still set/)
+  t.deepEqual(tokens, ['other'])
+  t.is((await readConfig(directory)).contexts[0]?.token, 'secret')
+  await spell(['logout'], { env: { SPELL_TOKEN: 'secret' } })
+  t.is((await readConfig(directory)).contexts[0]?.token, '', 'the same token is worth nothing in the context')
+})
+
+test("logout forgets the original's token, outside of contexts", async (t) => {
+  const { spell, directory, coordinator } = await loggedIn(t, answers)
+  const context = { addresses: [coordinator.address], ca: coordinator.ca }
+  writeFileSync(join(directory, 'config'), JSON.stringify({ token: 'old', contexts: { x: context } }))
+  t.is((await spell(['logout'])).code, 0)
+  t.is((await readConfig(directory)).token, undefined)
+})
+
 test('SPELL_TOKEN and SPELL_BASE_URL go over the config', async (t) => {
   const { spell, address, directory } = await stranger(t)
   const env = { SPELL_TOKEN: 'right', SPELL_BASE_URL: `https://${address}` }
