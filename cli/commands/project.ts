@@ -164,10 +164,19 @@ function runsCommand(world: World, project: Command, name: 'add-runs' | 'remove-
         `Successfully ${done} runs ${answer.done.join(' ')} ${direction} project '${printable(projectName)}'.\n`,
       )
     }
+    const elsewhere = unnamedIn(answer, ids)
+    if (elsewhere.length > 0) note(world, `Not in project '${projectName}': ${elsewhere.join(' ')}`)
     if (answer.unknown.length > 0) note(world, `Run ID does not exist: ${answer.unknown.join(' ')}`)
     if (answer.notPermitted.length > 0) note(world, `Not permitted: ${answer.notPermitted.join(' ')}`)
     if (answer.unknown.length + answer.notPermitted.length > 0) throw new Quit(1)
   })
+}
+
+/** Runs of which nothing is said: they were not in the project that they were to leave. */
+function unnamedIn(answer: SteerResponse__Output, ids: readonly number[]): readonly number[] {
+  const { done, alreadyFinished, unknown, notPermitted } = answer
+  const named = new Set([...done, ...alreadyFinished, ...unknown, ...notPermitted])
+  return ids.filter((id) => !named.has(id))
 }
 
 function say(world: World, options: ProjectOptions, project: Project__Output, sentence: string): void {

@@ -1,7 +1,7 @@
 import { RpcError } from '../../common/errors.js'
 import { encode } from '../core/record-codec.js'
 import type { Project, ProjectView, User } from '../core/records.js'
-import { changeRun, editable, lookUp } from './edit.js'
+import { changeRun, editable, lookUp, noSuchRun } from './edit.js'
 import { maySteer } from './steer.js'
 import type { Term } from './term.js'
 import type { ProjectEdit, Steered } from './types.js'
@@ -12,12 +12,23 @@ export async function createProject(
   wanted: { readonly name: string; readonly description: string; readonly runIds: readonly number[] },
 ): Promise<ProjectView> {
   const { name, description, runIds } = wanted
+  await checkRuns(term, user, runIds)
   if (term.memory.projects.has(name))
     throw new RpcError('ALREADY_EXISTS', `There is a project ${JSON.stringify(name)} already.`)
   const createdAtMs = term.parts.clock.now()
   await putProject(term, { name, description, creator: user.name, createdAtMs, archived: false })
   if (runIds.length > 0) await moveRuns(term, { user, ids: runIds, to: name })
   return projectView(term, projectNamed(term, name))
+}
+
+/** A project with some of its runs alone would surprise: it is made with all of them, or not at all. */
+async function checkRuns(term: Term, user: User, ids: readonly number[]): Promise<void> {
+  for (const id of new Set(ids)) {
+    const found = await lookUp(term, id)
+    if (!found) throw noSuchRun(term, id)
+    const { creator } = found.origin
+    if (!maySteer(user, creator)) throw new RpcError('PERMISSION_DENIED', `Run ${id} is ${creator}'s.`)
+  }
 }
 
 export function projectNamed(term: Term, name: string): Project {
@@ -71,7 +82,7 @@ export async function setProjectArchived(
   return projectView(term, changed)
 }
 
-/** A run is in at most one project: adding moves it. `from`: only runs that are in it. */
+/** A run is in at most one project: adding moves it. `from`: runs that are not in it stay, and are not among the done. */
 export async function moveRuns(
   term: Term,
   move: {
@@ -92,8 +103,8 @@ export async function moveRuns(
     if (!found) steered.unknown.push(id)
     else if (!maySteer(move.user, found.origin.creator)) steered.notPermitted.push(id)
     else {
-      const isThere = move.from === undefined || editable(term, found).project === move.from
-      if (isThere) term.writes.post(changeRun(term, found, { project: move.to }))
+      if (move.from !== undefined && editable(term, found).project !== move.from) continue
+      term.writes.post(changeRun(term, found, { project: move.to }))
       steered.done.push(id)
     }
   }

@@ -150,3 +150,12 @@ test('projects are made, listed and filled', async (t) => {
     newName: undefined,
   })
 })
+
+test('a run that was not in the project is not said to have left it', async (t) => {
+  const { spell } = await loggedIn(t, { 'Projects/RemoveRuns': () => ({ done: [8] }) })
+  const { code, stdout, stderr } = await spell(['project', 'remove-runs', 'vision', '8', '9'])
+  t.deepEqual(
+    [code, stdout, stderr],
+    [0, "Successfully removed runs 8 from project 'vision'.\n", "Not in project 'vision': 9\n"],
+  )
+})
