@@ -110,7 +110,7 @@ export function configPath(directory: string): string {
 type YamlDocument = import('yaml').Document
 
 async function changeConfig(directory: string, change: (document: YamlDocument) => void): Promise<void> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  makeDirectory(directory)
   const path = realPath(configPath(directory))
   const { parseDocument, isMap } = await import('yaml')
   await replaceFile(path, () => {
@@ -123,6 +123,14 @@ async function changeConfig(directory: string, change: (document: YamlDocument) 
     change(document as unknown as YamlDocument)
     return document.toString({ lineWidth: 0 })
   })
+}
+
+function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw new Failure('configuration', `Could not write ${directory}: ${messageOf(error)}`, { cause: error })
+  }
 }
 
 function configFrom(value: unknown, path: string): ClientConfig {

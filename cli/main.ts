@@ -1,6 +1,7 @@
 import { systemClock } from '../common/clock.js'
 import { endOnBrokenOutput } from './end-on-broken-output.js'
 import { clientSettings } from './settings.js'
+import { workingDirectory } from './working-directory.js'
 
 // The one place where the program ends. Nothing is imported before it is known what is asked for: `spell --version` must
 // not pay for gRPC, nor `spell ps` for what only `spell run` needs.
@@ -14,7 +15,10 @@ async function main(): Promise<number> {
   return await spell(process.argv.slice(2), {
     settings: clientSettings(),
     clock: systemClock,
-    cwd: process.cwd(),
+    // Most commands do as well without it.
+    get cwd() {
+      return workingDirectory()
+    },
     // Looked at only by those who ask or read: opening it takes milliseconds.
     get stdin() {
       return process.stdin

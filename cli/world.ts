@@ -6,7 +6,7 @@ import type { ClientSettings } from './settings.js'
 export interface World {
   readonly settings: ClientSettings
   readonly clock: Clock
-  /** Absolute path of the working directory. */
+  /** Absolute path of the working directory. Throws Failure when that was removed. */
   readonly cwd: string
   readonly stdin: NodeJS.ReadStream
   readonly stdout: NodeJS.WriteStream

@@ -33,13 +33,15 @@ export async function findLogin(settings: ClientSettings, contextName: string | 
 /** `host:port` of what people write: `https://host:port/`, `host:port`, `host`. */
 export function addressOf(written: string): string {
   const bare = written.replace(/^(https|grpcs):\/\//, '').replace(/\/+$/, '')
-  if (/^[a-z]+:\/\//i.test(bare) || /[/\s@]/.test(bare) || bare === '') {
+  const port = /:(\d+)$/.exec(bare)?.[1]
+  const badPort = port !== undefined && (Number(port) < 1 || Number(port) > 65_535)
+  if (/^[a-z]+:\/\//i.test(bare) || /[/\s@]/.test(bare) || bare === '' || badPort) {
     throw new Failure(
       'configuration',
       `"${written}" is not an address: it must be host:port or https://host:port.`,
     )
   }
-  return /:\d+$/.test(bare) ? bare : `${bare}:7000`
+  return port === undefined ? `${bare}:7000` : bare
 }
 
 export function addressesOf(login: Pick<Login, 'addresses'>): string {

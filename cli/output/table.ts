@@ -3,7 +3,9 @@ import { width } from './width.js'
 /** Columns as wide as their widest cell, two blanks between them, nothing behind the last. */
 export function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = titles.length === 0 ? rows : [titles, ...rows]
-  const widths = (all[0] ?? []).map((_, column) => Math.max(...all.map((row) => width(row[column] ?? ''))))
+  const widths = (all[0] ?? []).map((_, column) =>
+    all.reduce((widest, row) => Math.max(widest, width(row[column] ?? '')), 0),
+  )
   return all
     .map((row) => row.map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - width(cell))))
     .map((cells) => `${cells.join('  ').trimEnd()}\n`)

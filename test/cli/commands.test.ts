@@ -1,11 +1,11 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { commands } from '../../cli/catalogue.js'
 import { commandNames, laterCommands } from '../../cli/command-names.js'
 import { version } from '../../cli/version.js'
-import { desk, projectRoot } from './support/spell.js'
+import { desk, program, projectRoot } from './support/spell.js'
 
 test('the version is that of package.json', (t) => {
   t.is(JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')).version, version)
@@ -35,6 +35,24 @@ test('a context before --help, help or --version changes nothing', async (t) => 
     t.deepEqual([code, stdout], [0, (await spell([word])).stdout], word)
   }
   t.is((await spell(['--context=lab'])).stdout, (await spell([])).stdout)
+})
+
+test('where the working directory was removed, what needs it says so', async (t) => {
+  const { env, cwd, tidy } = await desk()
+  t.teardown(tidy)
+  const spell = (words: string) =>
+    spawnSync(
+      'bash',
+      ['-c', `mkdir gone; cd gone; rmdir ../gone; exec "$0" "$1" ${words}`, process.execPath, program],
+      {
+        cwd,
+        env,
+        encoding: 'utf8',
+      },
+    )
+  const needy = spell('cluster status --dir here')
+  t.deepEqual([needy.status, needy.stderr], [4, 'Error: The working directory does not exist any more.\n'])
+  t.is(spell('context list').status, 0)
 })
 
 const usage = test.macro({

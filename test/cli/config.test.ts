@@ -136,6 +136,14 @@ for (const text of [
   })
 }
 
+test("a client's directory that cannot be made is bad configuration", async (t) => {
+  const file = join(folder(), 'file')
+  writeFileSync(file, '')
+  const error = await t.throwsAsync<Failure>(addContext(join(file, 'below'), context('x')))
+  t.is(error.exit, 'configuration')
+  t.regex(error.message, /^Could not write .*file\/below: ENOTDIR/)
+})
+
 test('the environment says where everything is', (t) => {
   t.like(clientSettings({ SPELL_DIR: '/x', SPELL_TOKEN: 't', SPELL_OWNER: 'o', SPELL_BASE_URL: 'h:1' }), {
     directory: '/x',

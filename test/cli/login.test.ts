@@ -62,6 +62,17 @@ test('without a hash somebody must say yes, and without a terminal nobody can', 
   t.is((await readConfig(directory)).contexts.length, 1)
 })
 
+test('a port that there cannot be is no address', async (t) => {
+  const { spell } = await loggedIn(t, answers)
+  for (const port of ['99999', '65536', '0']) {
+    const sentence = `Error: "localhost:${port}" is not an address: it must be host:port or https://host:port.\n`
+    const login = await spell(['login', `localhost:${port}`, '--token-stdin'], { input: 'right\n' })
+    t.deepEqual([login.code, login.stderr], [3, sentence])
+    const whoami = await spell(['whoami'], { env: { SPELL_BASE_URL: `localhost:${port}` } })
+    t.deepEqual([whoami.code, whoami.stderr], [3, sentence])
+  }
+})
+
 test('a wrong token leaves the config as it was', async (t) => {
   const { spell, address, hash, directory } = await stranger(t)
   const { code, stderr } = await spell(['login', address, '--ca-hash', hash, '--token-stdin'], {

@@ -67,6 +67,10 @@ test('columns are as wide as what a terminal shows', (t) => {
   t.is(width('\u001b[32mRunning\u001b[39m'), 7)
 })
 
+test('a table may be longer than a function may have arguments', (t) => {
+  t.is(table(['A'], Array<string[]>(200_000).fill(['x'])).length, 400_002)
+})
+
 test('accents take no column, emoji two, and a flag two', (t) => {
   const widths = { 'e\u0301': 1, 'a\u200bb': 2, '⭐': 2, '☎\ufe0f': 1, '🚀': 2, '🇩🇪': 2, 日本: 4 }
   t.deepEqual(Object.fromEntries(Object.keys(widths).map((text) => [text, width(text)])), widths)
