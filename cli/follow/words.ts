@@ -53,12 +53,19 @@ export function isWaiting(state: RunState): boolean {
 /** What a waiting run waits for: `waiting for a V100 machine, position 3`; empty when there is nothing to say. */
 export function waitingFor(run: Run__Output): string {
   const state = stateFromWire(run.state)
-  if (state !== 'machine_requested') return isWaiting(state) ? run.reason : ''
+  if (!isWaiting(state)) return ''
+  const reason = run.reason.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase())
+  if (state !== 'machine_requested') return reason
   const type = run.machineType || run.spec?.machine?.typeName || 'CPU'
-  const reason = run.reason || `waiting for a ${type} machine`
-  return run.queuePosition > 0 && !/position \d/.test(reason)
-    ? `${reason}, position ${run.queuePosition}`
-    : reason
+  return withPosition(reason || `waiting for a ${type} machine`, run.queuePosition)
+}
+
+/** Where a long reason goes into details, so that the position is not what the end of a terminal's line cuts off. */
+function withPosition(reason: string, position: number): string {
+  if (position === 0 || /position \d/.test(reason)) return reason
+  const details = reason.search(/[,:;]/)
+  const end = details === -1 ? reason.length : details
+  return `${reason.slice(0, end)}, position ${position}${reason.slice(end)}`
 }
 
 /** Milliseconds spent in Running and what followed it before Saving, over all attempts; undefined if it never ran. */

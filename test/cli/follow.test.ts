@@ -134,14 +134,21 @@ test('somebody who waits is told what for, and again when it changes', async (t)
     async *'Runs/Follow'() {
       yield waiting('waiting for a V100 machine', 3)
       yield waiting('waiting for a V100 machine', 2)
-      yield waiting('no machine has a V100', 1)
+      yield waiting('Waiting for a V100 machine, behind older runs', 2)
+      yield waiting('No node has a V100 machine now; it starts when one that has joins', 1)
       yield* wholeStory(7, Buffer.alloc(0))
     },
   })
   const { stdout } = await spell(['logs', '-f', '7'])
   t.true(
     stdout.startsWith(
-      '✨ Run is machine_requested\n✨ Machine_Requested… waiting for a V100 machine, position 3\n✨ Machine_Requested… no machine has a V100, position 1\n',
+      [
+        '✨ Run is machine_requested',
+        '✨ Machine_Requested… waiting for a V100 machine, position 3',
+        '✨ Machine_Requested… waiting for a V100 machine, position 2, behind older runs',
+        '✨ Machine_Requested… no node has a V100 machine now, position 1; it starts when one that has joins',
+        '',
+      ].join('\n'),
     ),
     stdout,
   )
