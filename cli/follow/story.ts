@@ -83,6 +83,7 @@ export class Story {
     await this.#tell('everything')
     this.#screen.stopWaiting()
     const run = this.#run
+    await this.#leaveWaiting(run)
     if (!run || !this.#errorShown || this.#settings.verbose) return
     const hint = `Use 'spell logs ${run.id} --verbose' to examine cause of error.`
     await this.#screen.line('ℹ️ ', hint)
@@ -127,6 +128,13 @@ export class Story {
     this.#screen.stopWaiting()
     if (state === undefined || !this.#screen.style.spinner || !wentOn(state, next)) return
     await this.#screen.line('✨', `${waitingTitle(state, this.#screen.style)} done`)
+  }
+
+  /** Where the line of a waiting run moved, and nobody follows the run further, its last words stay. */
+  async #leaveWaiting(run: Run__Output | undefined): Promise<void> {
+    if (!run || this.#open === undefined || !this.#screen.style.spinner) return
+    const line = `${waitingTitle(this.#open, this.#screen.style)} ${printable(waitingFor(run))}`
+    await this.#screen.line(emojiOf(this.#open), line.trimEnd())
   }
 
   /** What a waiting run waits for, on its line or, where nothing moves, on a line of its own when it changes. */

@@ -79,6 +79,21 @@ test('the waiting line says what is waited for, and moves', async (t) => {
   t.true(screen(stdout).includes('✨ Machine_Requested… done'))
 })
 
+test('logs of a run that waits leave what it waits for on the screen', async (t) => {
+  const { onTerminal } = await loggedIn(t, {
+    async *'Runs/Follow'() {
+      const reason = 'Waiting for a V100 machine: node-1 has 0 of 1 GPUs free; it starts when run 3 ends'
+      yield { run: aRun(7, ['user_requested', 'machine_requested'], { reason, queuePosition: 1 }) }
+    },
+  })
+  const { stdout, code } = await onTerminal(['logs', '7']).ended
+  t.is(code, 0)
+  t.deepEqual(screen(stdout), [
+    '✨ Machine_Requested… waiting for a V100 machine, position 1: node-1 has 0 of 1 GPUs free; it starts when run 3 ends',
+    '',
+  ])
+})
+
 test('^C leaves the run alone', async (t) => {
   const { onTerminal, coordinator } = await loggedIn(t, { ...usual(), 'Runs/Follow': forever })
   const spell = onTerminal(['run', '-f', 'x'])
