@@ -4,8 +4,9 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { currentContext, readConfig } from '../config.js'
 import { defineBelow, wholeNumber } from '../define.js'
 import { Failure } from '../failure.js'
+import { printable } from '../output/style.js'
 import { table } from '../output/table.js'
-import { note, type World } from '../world.js'
+import type { World } from '../world.js'
 import { type RuntimeChoice, runtimeChoices } from './choose-runtime.js'
 import { layoutOf } from './layout.js'
 import { parseSize } from './size.js'
@@ -87,10 +88,8 @@ function addStatus(world: World, parent: Command): void {
         world.stdout.write(`${JSON.stringify(status)}\n`)
         return
       }
-      note(
-        world,
-        `${status.name} (${status.dir}) is ${status.state}; its runs execute in: ${status.runtime}.`,
-      )
+      const { name, dir, state, runtime } = status
+      world.stdout.write(`${printable(`${name} (${dir}) is ${state}; its runs execute in: ${runtime}.`)}\n`)
       world.stdout.write(
         table(
           ['ROLE', 'NAME', 'PID', 'ADDRESS', 'LEADER', 'RESTARTS', 'LOG'],

@@ -31,6 +31,14 @@ test('a cluster that is not named is that of the context, wherever its folder is
   t.regex(stderr, /The context "far" leads to no cluster of this machine; use --dir\./)
 })
 
+test('the state of a cluster is what was asked for, as the table of its processes is', async (t) => {
+  const here = await madeDesk(t)
+  writeFileSync(join(here.cwd, 'cluster.json'), JSON.stringify(plan))
+  const { stdout, stderr, code } = await here.spell(['cluster', 'status', '--dir', '.'])
+  t.deepEqual([code, stderr], [0, ''])
+  t.true(stdout.startsWith(`lab (${here.cwd}) is down; its runs execute in: dummy.\nROLE  `), stdout)
+})
+
 async function madeDesk(t: { teardown(action: () => void): void }): Promise<Desk> {
   const made = await desk()
   t.teardown(made.tidy)
