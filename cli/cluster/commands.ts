@@ -33,6 +33,7 @@ interface UpFlags {
   readonly cpus?: number
   readonly memory?: string
   readonly detach?: true
+  readonly json?: true
 }
 
 function addUp(world: World, parent: Command): void {
@@ -49,6 +50,7 @@ function addUp(world: World, parent: Command): void {
     .option('--cpus <n>', 'cores that each node offers (its share of the machine)', positiveNumber)
     .option('--memory <size>', 'memory that each node offers, such as 16G (its share of the machine)')
     .option('--detach', 'return when the cluster is up, and leave it running')
+    .option('--json', 'a JSON object when the cluster is up')
     .action(async (flags: UpFlags, command: Command) => {
       const dir = await dirOf(world, command)
       const { bringUp } = await import('./up.js')
@@ -62,7 +64,7 @@ function addUp(world: World, parent: Command): void {
         memoryBytes: flags.memory === undefined ? undefined : parseSize('--memory', flags.memory),
       })
       const { sayUp } = await import('./say-up.js')
-      await sayUp(world, dir, plan)
+      await sayUp(world, dir, plan, flags.json ? 'json' : 'sentences')
       if (flags.detach) return
       const { stayAttached } = await import('./stay-attached.js')
       await stayAttached(world, dir)
@@ -72,9 +74,12 @@ function addUp(world: World, parent: Command): void {
 function addDown(world: World, parent: Command): void {
   withDir(defineBelow(world, parent, 'down', 'End a cluster of this machine, and the runs in it.'))
     .option('-y, --yes', 'do not ask before ending runs')
-    .action(async (flags: { readonly yes?: true }, command: Command) => {
+    .option('--json', 'a JSON object when the cluster is down')
+    .action(async (flags: { readonly yes?: true; readonly json?: true }, command: Command) => {
       const { takeDown } = await import('./down.js')
-      await takeDown(world, await dirOf(world, command), flags.yes ? 'yes' : 'ask')
+      const dir = await dirOf(world, command)
+      const { name } = await takeDown(world, dir, flags.yes ? 'yes' : 'ask')
+      if (flags.json) world.stdout.write(`${JSON.stringify({ name, dir })}\n`)
     })
 }
 

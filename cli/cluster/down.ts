@@ -16,7 +16,7 @@ const pauseMs = 100
 const namedAtMost = 20
 
 /** Ends the runs, after asking, and then everything that `up` started. The folder stays: the next `up` goes on with it. */
-export async function takeDown(world: World, dir: string, agreed: 'yes' | 'ask'): Promise<void> {
+export async function takeDown(world: World, dir: string, agreed: 'yes' | 'ask'): Promise<ClusterPlan> {
   const layout = layoutOf(dir)
   const plan = readPlan(layout)
   if (!plan || !existsSync(layout.adminTokenFile))
@@ -37,6 +37,7 @@ export async function takeDown(world: World, dir: string, agreed: 'yes' | 'ask')
     world,
     `${plan.name} is down. "spell cluster up --dir ${dir}" brings it up again, with its runs and their ids.`,
   )
+  return plan
 }
 
 async function endRuns(world: World, administrator: Administrator, plan: ClusterPlan, agreed: 'yes' | 'ask') {

@@ -47,12 +47,15 @@ function setCommand(world: World, cluster: Command): void {
   const command = defineBelow(world, cluster, 'set', 'Change a setting of the cluster.')
     .argument('<name>', 'such as default-image')
     .argument('<value>', 'its new value; empty: back to the default')
+    .option('--json', 'as a JSON object')
   command.action(async (name: string, value: string) => {
-    const api = await connect(world, command.optsWithGlobals<{ context?: string }>().context)
+    const options = command.optsWithGlobals<{ context?: string; json?: boolean }>()
+    const api = await connect(world, options.context)
     await api.call('Cluster', 'Set', { name, value })
     const done =
       value === '' ? `Successfully reset ${name}.` : `Successfully set ${name} to ${printable(value)}.`
-    world.stdout.write(`${done}\n`)
+    const json = () => JSON.stringify({ name, value: value || null })
+    world.stdout.write(`${options.json ? json() : done}\n`)
   })
 }
 

@@ -18,18 +18,20 @@ export function build(world: World): Command {
   list(world, context)
   defineBelow(world, context, 'use', 'Speak to this cluster from now on.')
     .argument('<name>', 'name of a context')
-    .action(async (name: string) => {
+    .option('--json', 'as a JSON object')
+    .action(async (name: string, { json }: { readonly json?: true }) => {
       currentContext(await readConfig(world.settings.directory), name)
       await useContext(world.settings.directory, name)
-      world.stdout.write(`Using ${printable(name)} from now on.\n`)
+      world.stdout.write(`${json ? JSON.stringify({ name }) : `Using ${printable(name)} from now on.`}\n`)
     })
   defineBelow(world, context, 'rm', 'Forget a cluster and the login to it.')
     .argument('<name>', 'name of a context')
-    .action(async (name: string) => {
+    .option('--json', 'as a JSON object')
+    .action(async (name: string, { json }: { readonly json?: true }) => {
       if (!(await removeContext(world.settings.directory, name))) {
         throw new Failure('configuration', `No context "${name}". See "spell context list".`)
       }
-      world.stdout.write(`Removed context ${printable(name)}.\n`)
+      world.stdout.write(`${json ? JSON.stringify({ name }) : `Removed context ${printable(name)}.`}\n`)
     })
   return context
 }

@@ -12,6 +12,7 @@ import { authoritiesAt, normalHash } from '../login/authority.js'
 import { addressOf } from '../login/find-login.js'
 import { askLine, askSecret, confirm } from '../output/ask.js'
 import { printable } from '../output/style.js'
+import { userAsJson } from '../output/user-json.js'
 import type { World } from '../world.js'
 
 interface LoginOptions {
@@ -20,6 +21,7 @@ interface LoginOptions {
   readonly ca?: string
   readonly tokenStdin?: boolean
   readonly name?: string
+  readonly json?: boolean
 }
 
 const examples = `
@@ -37,6 +39,7 @@ export function build(world: World): Command {
     .option('--ca <file>', "the cluster's certificate authority itself, in PEM")
     .option('--token-stdin', 'read the token from standard input')
     .option('--name <name>', "name of the context (default: the cluster's name)")
+    .option('--json', 'as a JSON object')
     .addHelpText('after', examples)
   return command.action(async (address: string | undefined) => {
     await logIn(world, address, command.opts<LoginOptions>())
@@ -58,7 +61,9 @@ async function logIn(world: World, written: string | undefined, options: LoginOp
   const context = { name, addresses: all.filter((each) => each !== ''), ca, token, userName: user.name }
   const dir = known?.name === name ? known.dir : undefined
   await addContext(world.settings.directory, { ...context, ...(dir !== undefined && { dir }) }, 'always')
-  world.stdout.write(`Hello, ${printable(user.name)}!\n`)
+  const hello = `Hello, ${printable(user.name)}!`
+  const json = () => JSON.stringify(userAsJson(user, name, context.addresses))
+  world.stdout.write(`${options.json ? json() : hello}\n`)
 }
 
 function addressesFor(

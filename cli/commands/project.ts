@@ -7,6 +7,7 @@ import { define, defineBelow, runIds } from '../define.js'
 import { Failure, Quit } from '../failure.js'
 import { localTime } from '../output/dates.js'
 import { timeAsJson } from '../output/run-json.js'
+import { steeredAsJson } from '../output/steered-json.js'
 import { printable, styleOf, withEmoji } from '../output/style.js'
 import { table } from '../output/table.js'
 import { note, type World } from '../world.js'
@@ -153,23 +154,40 @@ function runsCommand(world: World, project: Command, name: 'add-runs' | 'remove-
   )
     .argument('<name>', 'name of the project')
     .argument('<id...>', 'ids of runs', runIds)
+    .option('--json', 'as a JSON object')
   command.action(async (projectName: string, ids: readonly number[]) => {
     const options = command.optsWithGlobals<ProjectOptions>()
     const api = await connect(world, options.context)
     const request = { name: projectName, runIds: ids }
     const answer = await api.call<SteerResponse__Output>('Projects', adds ? 'AddRuns' : 'RemoveRuns', request)
-    const [done, direction] = adds ? ['added', 'to'] : ['removed', 'from']
-    if (answer.done.length > 0) {
-      world.stdout.write(
-        `Successfully ${done} runs ${answer.done.join(' ')} ${direction} project '${printable(projectName)}'.\n`,
-      )
-    }
     const elsewhere = unnamedIn(answer, ids)
-    if (elsewhere.length > 0) note(world, `Not in project '${projectName}': ${elsewhere.join(' ')}`)
-    if (answer.unknown.length > 0) note(world, `Run ID does not exist: ${answer.unknown.join(' ')}`)
-    if (answer.notPermitted.length > 0) note(world, `Not permitted: ${answer.notPermitted.join(' ')}`)
+    if (options.json) {
+      const moved = { ...steeredAsJson(answer), ...(!adds && { not_in_project: elsewhere }) }
+      world.stdout.write(`${JSON.stringify(moved)}\n`)
+    } else sayMoved(world, name, projectName, answer, elsewhere)
     if (answer.unknown.length + answer.notPermitted.length > 0) throw new Quit(1)
   })
+}
+
+function sayMoved(
+  world: World,
+  name: 'add-runs' | 'remove-runs',
+  projectName: string,
+  answer: SteerResponse__Output,
+  elsewhere: readonly number[],
+): void {
+  const [done, direction] = name === 'add-runs' ? ['added', 'to'] : ['removed', 'from']
+  if (answer.done.length > 0) {
+    world.stdout.write(
+      `Successfully ${done} runs ${answer.done.join(' ')} ${direction} project '${printable(projectName)}'.\n`,
+    )
+  }
+  const others: readonly (readonly [string, readonly number[]])[] = [
+    [`Not in project '${projectName}'`, elsewhere],
+    ['Run ID does not exist', answer.unknown],
+    ['Not permitted', answer.notPermitted],
+  ]
+  for (const [what, ids] of others) if (ids.length > 0) note(world, `${what}: ${ids.join(' ')}`)
 }
 
 /** Runs of which nothing is said: they were not in the project that they were to leave. */

@@ -3,6 +3,7 @@ import type { SteerResponse__Output } from '../../proto/gen/spell/v1/SteerRespon
 import { connect } from '../api.js'
 import { define, runIds } from '../define.js'
 import { Failure, Quit } from '../failure.js'
+import { steeredAsJson } from '../output/steered-json.js'
 import { note, type World } from '../world.js'
 
 interface SteerOptions {
@@ -37,7 +38,7 @@ export function steerCommand(world: World, steering: Steering): Command {
     const options = command.opts<SteerOptions>()
     const api = await connect(world, options.context)
     const answer = await api.call<SteerResponse__Output>('Runs', steering.method, { runIds: ids })
-    if (options.json) world.stdout.write(`${JSON.stringify(asJson(answer))}\n`)
+    if (options.json) world.stdout.write(`${JSON.stringify(steeredAsJson(answer))}\n`)
     else if (ids.length === 1 && ids[0] !== undefined) one(world, steering, ids[0], answer, options)
     else if (!options.quiet) world.stdout.write(several(steering, answer))
     if (answer.unknown.length + answer.notPermitted.length > 0) throw new Quit(1)
@@ -77,13 +78,4 @@ function several(steering: Steering, answer: SteerResponse__Output): string {
     lines.push(`${bar}${steering.several(list(answer.done))}`)
   }
   return lines.map((line) => `${line}\n`).join('')
-}
-
-function asJson(answer: SteerResponse__Output): object {
-  return {
-    done: answer.done,
-    already_finished: answer.alreadyFinished,
-    unknown: answer.unknown,
-    not_permitted: answer.notPermitted,
-  }
 }

@@ -4,6 +4,7 @@ import { connect } from '../api.js'
 import { define } from '../define.js'
 import { printable } from '../output/style.js'
 import { commaSeparated, table } from '../output/table.js'
+import { userAsJson } from '../output/user-json.js'
 import type { World } from '../world.js'
 
 interface WhoAmIOptions {
@@ -32,11 +33,7 @@ function shown(
   addresses: readonly string[],
 ): string {
   if (options.raw) return commaSeparated([user.name, user.email, user.role])
-  if (options.json) {
-    const { name, email, role, maxConcurrentRuns } = user
-    const limit = maxConcurrentRuns || null
-    return `${JSON.stringify({ name, email, role, max_concurrent_runs: limit, context: context || null, addresses })}\n`
-  }
+  if (options.json) return `${JSON.stringify(userAsJson(user, context, addresses))}\n`
   const rows: readonly (readonly [string, string])[] = [
     ['Username', user.name],
     ['Email', user.email],

@@ -2,9 +2,11 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import type { Command } from 'commander'
 import { commands } from '../../cli/catalogue.js'
 import { commandNames, laterCommands } from '../../cli/command-names.js'
 import { version } from '../../cli/version.js'
+import type { World } from '../../cli/world.js'
 import { desk, program, projectRoot } from './support/spell.js'
 
 test('the version is that of package.json', (t) => {
@@ -26,6 +28,21 @@ test('every command has help with an example, on stdout', async (t) => {
     t.is((await spell(['help', name])).stdout, help.stdout, name)
   }
 })
+
+test('every command that says something of a cluster says it as JSON too', async (t) => {
+  const world = {} as World
+  const built = await Promise.all(commands.map(async ({ load }) => (await load()).build(world, [], commands)))
+  const without = built
+    .flatMap(leaves)
+    .filter((leaf) => !leaf.options.some(({ long }) => long === '--json'))
+    .filter((leaf) => leaf.description() !== 'Not part of this version yet.')
+    .map((leaf) => leaf.name())
+  t.deepEqual(without, ['make-image', 'spell completion'])
+})
+
+function leaves(command: Command): readonly Command[] {
+  return command.commands.length === 0 ? [command] : command.commands.flatMap(leaves)
+}
 
 test('a context before --help, help or --version changes nothing', async (t) => {
   const { spell, tidy } = await desk()

@@ -35,6 +35,18 @@ test('who knows the hash of the authority and has a token is greeted, and known 
   t.is(config.contexts[0]?.ca.trim(), coordinator.ca.trim())
 })
 
+test('login and logout as JSON', async (t) => {
+  const { spell, hash, address } = await stranger(t)
+  const options = ['--ca-hash', hash, '--token-stdin', '--json']
+  const login = await spell(['login', address, ...options], { input: 'right\n' })
+  const addresses = [address, '10.0.0.9:7000']
+  const user = { name: 'ada', email: '', role: 'member', max_concurrent_runs: null }
+  t.deepEqual(JSON.parse(login.stdout), { ...user, context: 'lab', addresses })
+  t.deepEqual(JSON.parse((await spell(['whoami', '--json'])).stdout), JSON.parse(login.stdout))
+  const logout = await spell(['logout', '--json'])
+  t.deepEqual(JSON.parse(logout.stdout), { context: 'lab', token_ended: true })
+})
+
 test('another hash is another cluster, and nothing is sent to it', async (t) => {
   const { spell, address, coordinator } = await stranger(t)
   const { code, stderr } = await spell(['login', address, '--ca-hash', 'abcd', '--token-stdin'], {
@@ -140,7 +152,8 @@ test('contexts are listed, chosen and removed', async (t) => {
   t.is((await spell(['context', 'use', 'nowhere'])).code, 3)
   t.is((await spell(['ps', '--context', 'nowhere'])).code, 3)
   t.is((await spell(['--context', 'nowhere', 'ps'])).code, 3)
-  t.is((await spell(['context', 'use', 'test'])).code, 0)
-  t.is((await spell(['context', 'rm', 'test'])).code, 0)
+  t.is((await spell(['context', 'use', 'test', '--json'])).stdout, '{"name":"test"}\n')
+  t.is((await spell(['context', 'use', 'test'])).stdout, 'Using test from now on.\n')
+  t.is((await spell(['context', 'rm', 'test', '--json'])).stdout, '{"name":"test"}\n')
   t.is((await spell(['ps'])).code, 1)
 })

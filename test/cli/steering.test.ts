@@ -142,6 +142,10 @@ test('projects are made, listed and filled', async (t) => {
     (await spell(['project', 'add-runs', 'vision', '8', '9'])).stdout,
     "Successfully added runs 8 9 to project 'vision'.\n",
   )
+  const added = await spell(['project', 'add-runs', 'vision', '8', '9', '--json'])
+  t.deepEqual(JSON.parse(added.stdout), {
+    ...{ done: [8, 9], already_finished: [], unknown: [], not_permitted: [] },
+  })
   t.is((await spell(['project', 'edit', 'vision'])).code, 2)
   t.is((await spell(['project', 'edit', 'vision', '-d', ''])).code, 0)
   t.like(coordinator.requestsOf('Projects/Edit')[0], {
@@ -158,4 +162,8 @@ test('a run that was not in the project is not said to have left it', async (t) 
     [code, stdout, stderr],
     [0, "Successfully removed runs 8 from project 'vision'.\n", "Not in project 'vision': 9\n"],
   )
+  const json = await spell(['project', 'remove-runs', 'vision', '8', '9', '--json'])
+  t.deepEqual(JSON.parse(json.stdout), {
+    ...{ done: [8], already_finished: [], unknown: [], not_permitted: [], not_in_project: [9] },
+  })
 })

@@ -35,8 +35,12 @@ test.serial('brought up again it is the same cluster, with its ids, addresses an
   const cluster = await startCluster(t, { runtime: 'dummy' })
   await cluster.spell(['run', '-f', 'echo one'])
   const address = (await cluster.process('coordinator-1')).address
-  await cluster.spell(['cluster', 'down', '--dir', cluster.dir])
-  t.is((await cluster.up()).code, 0)
+  const down = await cluster.spell(['cluster', 'down', '--json', '--dir', cluster.dir])
+  t.deepEqual(JSON.parse(down.stdout), { name: 'cluster', dir: cluster.dir })
+  const up = await cluster.up(['--json'])
+  t.deepEqual(JSON.parse(up.stdout), {
+    ...{ name: 'cluster', dir: cluster.dir, runtime: 'dummy', addresses: [address], current: true },
+  })
   t.is((await cluster.process('coordinator-1')).address, address)
   t.regex((await cluster.spell(['run', '-f', 'echo two'])).stdout, /Casting spell #2/)
   t.regex((await cluster.spell(['logs', '1'])).stdout, /^one$/m)
