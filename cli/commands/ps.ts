@@ -125,7 +125,7 @@ const command: Column = {
 const commit: Column = {
   title: 'COMMIT',
   whole: commitOf,
-  shown: (run) => printable(commitOf(run).slice(0, commitLength)),
+  shown: (run, { trunc }) => printable(trunc ? commitOf(run).slice(0, commitLength) : commitOf(run)),
 }
 const status: Column = {
   title: 'STATUS',

@@ -38,14 +38,15 @@ test('ps lists the oldest first, and cuts commands to 25 characters', async (t) 
   })
 })
 
-test('ps -v has all columns, and --raw cuts nothing', async (t) => {
+test('ps -v has all columns, and --no-trunc and --raw cut nothing', async (t) => {
   const { spell } = await loggedIn(t, { 'Runs/List': () => ({ runs: runs.slice(1, 2) }) })
   t.is(
     (await spell(['ps', '-v', '--no-trunc'])).stdout,
-    `ID  REPOSITORY  COMMAND                                COMMIT    STATUS    CREATOR  LABELS  MACHINE  DESCRIPTION
-3   vision      ${long}  01234567  *Running  ada      a, b    CPU      first, try
+    `ID  REPOSITORY  COMMAND                                COMMIT            STATUS    CREATOR  LABELS  MACHINE  DESCRIPTION
+3   vision      ${long}  0123456789abcdef  *Running  ada      a, b    CPU      first, try
 `,
   )
+  t.regex((await spell(['ps', '-v'])).stdout, / 01234567 {2}\*Running /)
   t.is(
     (await spell(['ps', '-v', '--raw'])).stdout,
     `3,vision,${long},0123456789abcdef,*Running,ada,"a, b",CPU,"first, try"\n`,
