@@ -8,14 +8,18 @@ import { projectRoot as root } from './support/spell.js'
 const folders = ['cli', 'coordinator/rpc', 'coordinator/leader', 'spellfs']
 /** Said to agents and between our own programs; no user and no client sees them. */
 const internal = /link|node-call|node-endpoint|node-handlers|outbox|manifest|disk-errors|supervisor-main/
-const throwing = /new (?:Failure|RpcError)\(\s*(?:'[A-Za-z_]+'|[\w.]+),\s*(['"`])/g
+const throwing =
+  /new (?:Failure|RpcError)\(\s*(?:'[A-Za-z_]+'|[\w.]+),\s*(['"`])|new InvalidArgumentError\((['"`])/g
+/** Files that make the words of an error before it is thrown, or after. */
+const wording = /cli\/(?:code\/|explain|follow\/follow|cluster\/plan-file)/
+const making = /(?:\breturn|\bsentence(?::| =)|\?)\s*(['"`])/g
 
 test('every sentence of an error has a row in docs/errors.md', (t) => {
   const page = normal(readFileSync(join(root, 'docs/errors.md'), 'utf8'))
   const missing = folders
     .flatMap(sources)
     .filter((file) => !internal.test(file))
-    .flatMap((file) => sentencesOf(readFileSync(file, 'utf8')).map((sentence) => ({ file, sentence })))
+    .flatMap((file) => sentencesOf(file).map((sentence) => ({ file, sentence })))
     .filter(({ sentence }) => /[a-z]{3}/.test(sentence) && !page.includes(normal(sentence)))
     .map(({ file, sentence }) => `${file.slice(root.length + 1)}: ${sentence}`)
   t.deepEqual(missing, [])
@@ -27,9 +31,16 @@ function sources(folder: string): readonly string[] {
     .map((name) => join(root, folder, name))
 }
 
-function sentencesOf(source: string): readonly string[] {
-  return [...source.matchAll(throwing)].map((found) =>
-    literal(source, found.index + found[0].length, found[1] ?? ''),
+function sentencesOf(file: string): readonly string[] {
+  const source = readFileSync(file, 'utf8')
+  const thrown = literalsBehind(throwing, source)
+  if (!wording.test(file)) return thrown
+  return [...thrown, ...literalsBehind(making, source).filter((text) => / .* /.test(text))]
+}
+
+function literalsBehind(pattern: RegExp, source: string): readonly string[] {
+  return [...source.matchAll(pattern)].map((found) =>
+    literal(source, found.index + found[0].length, found[0].at(-1) ?? ''),
   )
 }
 
