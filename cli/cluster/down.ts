@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs'
 import { messageOf } from '../../common/errors.js'
 import { Failure } from '../failure.js'
 import { announceSlow } from '../output/announce-slow.js'
+import { confirm } from '../output/ask.js'
 import { note, type World } from '../world.js'
 import { Administrator } from './administrator.js'
-import { confirm } from './confirm.js'
 import { endCluster } from './end-cluster.js'
 import { layoutOf } from './layout.js'
 import { lockHolder, releaseLock } from './lock.js'
@@ -75,8 +75,8 @@ async function agree(world: World, consequence: string, agreed: 'yes' | 'ask'): 
     note(world, consequence)
     return
   }
-  if (world.stdin.isTTY !== true) throw new Failure('error', `${consequence} Use --yes to agree to that.`)
-  if (!(await confirm(world, `${consequence} Continue?`))) throw new Failure('error', 'Nothing was ended.')
+  const yes = await confirm(world, `${consequence} Continue?`, `${consequence} Use --yes to agree to that.`)
+  if (!yes) throw new Failure('error', 'Nothing was ended.')
 }
 
 function named(ids: readonly number[]): string {

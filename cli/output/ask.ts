@@ -18,20 +18,27 @@ export async function confirm(world: World, question: string, unasked: string): 
   }
 }
 
-/** A line from the terminal; undefined at the end of input. */
+/** A line from the terminal; undefined at the end of input. ^C throws, so that whoever asks can still clean up. */
 export function askLine(world: World, prompt: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const lines = createInterface({ input: world.stdin, output: world.stderr, terminal: false })
     let answer: string | undefined
+    let interrupted = false
     world.stderr.write(prompt)
+    const forget = world.onInterrupt(() => {
+      interrupted = true
+      lines.close()
+    })
     lines.once('line', (line) => {
       answer = line
       lines.close()
     })
     lines.once('close', () => {
+      forget()
       if (answer === undefined) world.stderr.write('\n')
       world.stdin.pause()
-      resolve(answer)
+      if (interrupted) reject(aborted())
+      else resolve(answer)
     })
   })
 }
@@ -62,7 +69,7 @@ function readHidden(world: World): Promise<string | undefined> {
       for (const character of bytes.toString()) {
         if (character === controlC) {
           end()
-          return reject(new Failure('error', 'Aborted.'))
+          return reject(aborted())
         }
         if (character === '\r' || character === '\n' || character === controlD) {
           end()
@@ -74,4 +81,8 @@ function readHidden(world: World): Promise<string | undefined> {
     world.stdin.on('data', onData)
     world.stdin.resume()
   })
+}
+
+function aborted(): Failure {
+  return new Failure('error', 'Aborted.')
 }

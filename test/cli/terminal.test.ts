@@ -147,6 +147,17 @@ test('a question is asked on a terminal, and Enter means yes', async (t) => {
   t.is(coordinator.requestsOf('Runs/Submit').length, 1)
 })
 
+test('^C at a question ends the command with a word', async (t) => {
+  const { onTerminal, coordinator } = await loggedIn(t, usual())
+  const spell = onTerminal(['run', '-b', 'x'])
+  await spell.until(/\[Y\/n\]: $/)
+  spell.type('\u0003')
+  const { code, stdout } = await spell.ended
+  t.is(code, 1)
+  t.true(stdout.endsWith('[Y/n]: ^C\r\nError: Aborted.\r\n'), stdout)
+  t.deepEqual(coordinator.requests, [])
+})
+
 test('NO_COLOR takes the colours away and TERM=dumb whatever moves', async (t) => {
   const answers = {
     ...usual(),
