@@ -50,6 +50,17 @@ export async function packCode(
   }
 }
 
+/** Throws the CodeRefused that `packCode` would about the commit, for those who have to ask something before they pack. */
+export async function checkCommit(
+  repository: Repository,
+  options: Pick<PackOptions, 'commitRef' | 'uncommitted'>,
+  parts: GitParts,
+): Promise<void> {
+  const { isHead } = await resolve(repository, options.commitRef, parts)
+  if (isHead && options.uncommitted === 'refuse' && (await hasChanges(repository, parts)))
+    throw uncommittedChanges(repository)
+}
+
 async function makePack(
   repository: Repository,
   options: PackOptions,
@@ -64,8 +75,7 @@ async function makePack(
   ])
   const [commitTree = '', subject = ''] = facts.split('\n')
   await checkTree(repository, commitTree, {}, parts)
-  if (changed && isHead && options.uncommitted === 'refuse')
-    throw new CodeRefused({ kind: 'uncommitted_changes', repository: repository.root })
+  if (changed && isHead && options.uncommitted === 'refuse') throw uncommittedChanges(repository)
   let tree = commitTree
   let env: Readonly<Record<string, string>> = {}
   if (isHead && (changed || options.untracked === 'take')) {
@@ -108,6 +118,10 @@ async function resolve(
     const found = await runGit(args, { cwd: repository.root }, parts)
     return found.exitCode === 0 ? withoutNewline(found.stdout) : undefined
   }
+}
+
+function uncommittedChanges(repository: Repository): CodeRefused {
+  return new CodeRefused({ kind: 'uncommitted_changes', repository: repository.root })
 }
 
 /** Whether a tracked file is not as HEAD has it, in the index or in the working tree. */

@@ -1,4 +1,4 @@
-import { type PackedCode, packCode } from '../code/pack-code.js'
+import { checkCommit, type PackedCode, packCode } from '../code/pack-code.js'
 import { type CodeRefusal, CodeRefused } from '../code/refusal.js'
 import { findRepository, type GitParts, type Repository, untrackedFiles } from '../code/repository.js'
 import { type ExitWord, Failure, Quit } from '../failure.js'
@@ -24,17 +24,19 @@ export async function codeFromHere(world: World, wishes: CodeWishes): Promise<Pa
   try {
     const repository = await repositoryHere(world, wishes, parts)
     if (!repository) return undefined
-    if (!wishes.includeUntracked) await warnOfUntracked(world, wishes, repository, parts)
-    const packed = await packCode(
-      repository,
-      {
-        commitRef: wishes.commitRef ?? 'HEAD',
-        uncommitted: wishes.includeUncommitted ? 'take' : 'refuse',
-        untracked: wishes.includeUntracked ? 'take' : 'leave',
-        onUncommitted: wishes.onUncommitted,
-      },
-      parts,
-    )
+    const options = {
+      commitRef: wishes.commitRef ?? 'HEAD',
+      uncommitted: wishes.includeUncommitted ? 'take' : 'refuse',
+      untracked: wishes.includeUntracked ? 'take' : 'leave',
+      onUncommitted: wishes.onUncommitted,
+    } as const
+    const untracked = wishes.includeUntracked ? [] : await untrackedFiles(repository, parts)
+    if (untracked.length > 0) {
+      // Nobody is asked about a run that cannot be.
+      await checkCommit(repository, options, parts)
+      await warnOfUntracked(world, wishes, repository, untracked)
+    }
+    const packed = await packCode(repository, options, parts)
     if (packed.changesLeftBehind) {
       note(
         world,
@@ -82,10 +84,8 @@ async function warnOfUntracked(
   world: World,
   wishes: CodeWishes,
   repository: Repository,
-  parts: GitParts,
+  names: readonly string[],
 ): Promise<void> {
-  const names = await untrackedFiles(repository, parts)
-  if (names.length === 0) return
   const more = names.length - shownNames
   const shown = names.slice(0, shownNames).map((name) => `\t${printable(name)}\n`)
   world.stderr.write(
