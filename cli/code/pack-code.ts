@@ -3,6 +3,7 @@ import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Code } from '../../proto/model/run-spec.js'
+import { printable } from '../output/style.js'
 import { gitOutput, runGit, streamGit } from './git.js'
 import { CodeRefused } from './refusal.js'
 import { type GitParts, type Repository, withoutNewline } from './repository.js'
@@ -96,7 +97,7 @@ async function makePack(
     commitHash: commit,
     treeHash: tree,
     packSha256,
-    commitSubject: subject,
+    commitSubject: describing(subject),
   } as const
   return { code, packFile, packBytes, changesLeftBehind: changed && !isHead }
 }
@@ -118,6 +119,16 @@ async function resolve(
     const found = await runGit(args, { cwd: repository.root }, parts)
     return found.exitCode === 0 ? withoutNewline(found.stdout) : undefined
   }
+}
+
+/** What the description of a run may have, in bytes of UTF-8. */
+const longestSubjectBytes = 4_096
+
+/** A subject as a run may be described with: git takes any, a run's description neither controls nor very long ones. */
+function describing(subject: string): string {
+  const text = printable(subject)
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(longestSubjectBytes))
+  return text.slice(0, read)
 }
 
 function uncommittedChanges(repository: Repository): CodeRefused {

@@ -115,6 +115,17 @@ test('a clean repository is packed as its commit and tree, without history, the 
   t.false(packed.changesLeftBehind)
 })
 
+const subject = test.macro<[string, string, string]>({
+  async exec(t, _, message, expected) {
+    const repository = await makeRepository(t)
+    await repository.sh(`printf '${message}' | git commit -q --allow-empty -F -`)
+    t.is((await pack(t, repository)).code.commitSubject, expected)
+  },
+  title: (_, what) => `the subject of a commit can be a description: ${what}`,
+})
+test(subject, 'a tab is a blank, other controls are seen', 'a\\tb \\033[31mred', 'a b ?[31mred')
+test(subject, 'at most 4,096 bytes, in whole characters', `a${'ü'.repeat(3_000)}`, `a${'ü'.repeat(2_047)}`)
+
 test('disposing twice is fine, and leaves no folder', async (t) => {
   const packed = await pack(t, await repositoryWith(t, 'echo a > a'))
   await packed.dispose()
