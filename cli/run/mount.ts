@@ -14,8 +14,9 @@ export function parseMount(written: string): MountWish {
   const resource = name.replace(/\/+$/, '')
   if (parts.length > 2 || resource === '' || path === '' || /[\u0000-\u001f]/.test(written))
     throw incorrect(written)
+  if (parts.some((part) => part.split('/').includes('..'))) throw incorrect(written)
   const base = resource.slice(resource.lastIndexOf('/') + 1)
-  if (path === undefined && (base === '.' || base === '..')) throw incorrect(written)
+  if (path === undefined && base === '.') throw incorrect(written)
   return { resource: scheme + resource, path: withoutSlashes(path) ?? base }
 }
 

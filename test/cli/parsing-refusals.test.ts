@@ -27,6 +27,8 @@ const refusals: readonly (readonly [string, string, RegExp])[] = [
   ],
   ['spell run -m s3://a:b:c x', 'configuration', /^Incorrect formatting of mount/],
   ['spell run -m :b x', 'configuration', /^Incorrect formatting of mount ':b'/],
+  ['spell run -m runs/1:/a/../b x', 'configuration', /^Incorrect formatting of mount/],
+  ['spell run -m runs/1/../2 x', 'configuration', /^Incorrect formatting of mount/],
   [
     'spell run --framework a --from b x',
     'configuration',
