@@ -56,20 +56,12 @@ export function runCommand(world: World): Command {
   return command.addHelpText('after', examples)
 }
 
-/** What was given, with the three spellings of `--from` as one. */
 export function runOptions(command: Command): RunOptions {
-  const { dockerImage, docker_image: dockerImageToo, ...given } = command.opts<RunOptions & Spellings>()
-  const image = given.from ?? dockerImage ?? dockerImageToo
-  return { ...none, ...given, ...(image !== undefined && { from: image }) }
+  return { ...none, ...command.opts<RunOptions>() }
 }
 
 /** What options that may be repeated are when they are not given. */
 const none = { mount: [], pip: [], pipReq: [], apt: [], env: [], label: [], stopCondition: [] } as const
-
-interface Spellings {
-  readonly dockerImage?: string
-  readonly docker_image?: string
-}
 
 function whereOptions(command: Command): void {
   command
@@ -86,9 +78,12 @@ function whereOptions(command: Command): void {
     .option('--conda-file <file>', 'make the environment of this conda file')
     .option('--framework <name>', 'machine learning framework of the image')
     .option('--from <image>', 'Docker image to run in (also --docker-image, --docker_image)')
-    .addOption(new Option('--docker-image <image>').hideHelp())
-    .addOption(new Option('--docker_image <image>').hideHelp())
     .option('--rebuild', 'build the environment anew')
+  for (const name of ['docker-image', 'docker_image']) {
+    command.addOption(new Option(`--${name} <image>`).hideHelp())
+    // All three spellings write one value, so that the last one given counts, as with any option.
+    command.on(`option:${name}`, (image: string) => command.setOptionValue('from', image))
+  }
 }
 
 function whatOptions(command: Command): void {

@@ -8,11 +8,12 @@ import { parseStopCondition } from './stop-condition.js'
 /** The run that the options ask for, without its code. Throws Failure on what cannot be meant. */
 export function specFrom(command: string, options: RunOptions, cwd: string): Omit<RunSpec, 'code'> {
   refuseLocally(options)
+  refuseEmpty(options)
   if (command.trim() === '') throw new Failure('usage', 'The command is missing. See "spell run --help".')
   return {
     kind: 'user',
     command,
-    machine: { kind: 'type', name: machineType(options.machineType) },
+    machine: { kind: 'type', name: options.machineType.trim() },
     nodeCount: options.distributed ?? 1,
     environment: environmentFrom(options, cwd),
     mounts: options.mount.map(parseMount),
@@ -20,7 +21,7 @@ export function specFrom(command: string, options: RunOptions, cwd: string): Omi
     stopConditions: options.stopCondition.map(parseStopCondition),
     limits: limitsFrom(options),
     labels: options.label,
-    project: options.project || undefined,
+    project: options.project,
     description: options.description ?? '',
     resumeFrom: undefined,
     tensorboardDir: options.tensorboardDir,
@@ -61,14 +62,16 @@ function refuseLocally(options: RunOptions): void {
   }
 }
 
-function machineType(name: string): string {
-  if (name.trim() === '') throw new Failure('usage', '--machine-type needs the name of a machine type.')
-  return name.trim()
+/** An empty value is a variable that a script has not set, and no wish for the default. */
+function refuseEmpty(options: RunOptions): void {
+  if (options.machineType.trim() === '')
+    throw new Failure('usage', '--machine-type needs the name of a machine type.')
+  if (options.from?.trim() === '') throw new Failure('usage', '--from needs the name of an image.')
+  if (options.project?.trim() === '') throw new Failure('usage', '--project needs the name of a project.')
 }
 
 function environmentFrom(options: RunOptions, cwd: string): Environment {
-  const image = options.from || undefined
-  const chosen = [options.framework, image, options.condaFile].filter((value) => value !== undefined)
+  const chosen = [options.framework, options.from, options.condaFile].filter((value) => value !== undefined)
   if (chosen.length > 1) {
     throw new Failure(
       'configuration',
@@ -83,7 +86,7 @@ function environmentFrom(options: RunOptions, cwd: string): Environment {
   }
   return {
     framework: options.framework,
-    dockerImage: image,
+    dockerImage: options.from,
     pipPackages: options.pip,
     pipRequirements: options.pipReq.map((file) => readRequirements(file, cwd)),
     aptPackages: options.apt,

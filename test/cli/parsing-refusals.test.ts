@@ -57,6 +57,9 @@ const refusals: readonly (readonly [string, string, RegExp])[] = [
   ['spell run --github-url https://h/x -c main x', 'usage', /--github-ref/],
   ['spell run -e =x y', 'usage', /environment variable/],
   ['spell run --auto-resume --disable-auto-resume x', 'usage', /Only one/],
+  ["spell run --from '' x", 'usage', /^--from needs the name of an image\.$/],
+  ["spell run --from a --docker_image '' x", 'usage', /^--from needs/],
+  ["spell run --project '' x", 'usage', /^--project needs the name of a project\.$/],
   ['spell run --deps-from-env x', 'error', /--deps-from-env is not part/],
 ]
 for (const [line, exit, sentence] of refusals) test(refused, line, exit, sentence)

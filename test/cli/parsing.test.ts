@@ -135,6 +135,9 @@ const cases: readonly (readonly [string, object])[] = [
     'spell run --docker_image a:1 --pip rich x',
     { environment: { dockerImage: 'a:1', pipPackages: ['rich'] } },
   ],
+  ['spell run --from a --docker-image python:3.11 x', { environment: { dockerImage: 'python:3.11' } }],
+  ['spell run --docker_image a --from b x', { environment: { dockerImage: 'b' } }],
+  ['spell run --docker-image a --docker_image b x', { environment: { dockerImage: 'b' } }],
   [
     'spell run -bfv -tT4 x',
     { machine: { name: 'T4' }, flags: { background: true, force: true, verbose: true } },
