@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { RpcError } from '../../common/errors.js'
 import type { Code, RunSpec } from '../../proto/model/run-spec.js'
 import { type Api, connect } from '../api.js'
-import { Failure } from '../failure.js'
+import { type ExitWord, Failure } from '../failure.js'
 import { watchRun } from '../follow/watch-run.js'
 import { type Style, styleOf, withEmoji } from '../output/style.js'
 import { codeFromHere } from '../run/code.js'
@@ -101,22 +101,28 @@ function announce(world: World, options: RunOptions, style: Style, runId: number
 /** An error may come from an option that was meant for the user's command: then it says so. */
 function withRemark(error: unknown, scanned: Scan): unknown {
   const remark = takenNote(scanned)
-  if (
-    remark === undefined ||
-    !scanned.taken.some((option) => /^-[cmt]|^--(commit-ref|mount|machine-type)/.test(option))
-  ) {
-    return error
-  }
-  if (error instanceof Failure && (error.exit === 'commit' || error.exit === 'configuration')) {
+  if (remark === undefined || !scanned.takenFlags.some((flag) => misleading.has(flag))) return error
+  if (error instanceof Failure && exitsOfRequests.has(error.exit)) {
     return new Failure(error.exit, `${error.message}\n${remark}`, { cause: error })
   }
-  if (error instanceof RpcError && aboutTheRequest.has(error.code)) {
+  if (error instanceof RpcError && codesOfRequests.has(error.code)) {
     return new RpcError(error.code, `${error.message}\n${remark}`, { cause: error })
   }
   return error
 }
 
-const aboutTheRequest: ReadonlySet<string> = new Set([
+/** Their short forms -c, -m and -t are options of many other programs. */
+const misleading: ReadonlySet<string> = new Set(['--commit-ref', '--machine-type', '--mount'])
+
+/** Of errors about what was asked for; a lost connection is no option's fault. */
+const exitsOfRequests: ReadonlySet<ExitWord> = new Set([
+  'usage',
+  'configuration',
+  'workspace',
+  'commit',
+  'repository',
+])
+const codesOfRequests: ReadonlySet<string> = new Set([
   'INVALID_ARGUMENT',
   'NOT_FOUND',
   'FAILED_PRECONDITION',

@@ -8,14 +8,17 @@ import { nearest } from '../nearest.js'
 export interface Scan {
   /** Spell's options that stand behind an unquoted command, as they were written: `-v`, `-t V100`. */
   readonly taken: readonly string[]
+  /** Their long names, such as `--machine-type`; of `-vt V100` the last one's. */
+  readonly takenFlags: readonly string[]
   /** The same command line with the command behind `--`. */
   readonly literalForm: string
 }
 
-/** Throws Failure('usage') on an unknown option before `--`. */
+/** Throws Failure('usage') on an unknown option before `--`, and on one whose value is missing. */
 export function scan(command: Command, args: readonly string[]): Scan {
   const words: string[] = []
   const taken: string[] = []
+  const takenFlags: string[] = []
   let commandAt: number | undefined
   for (let at = 0; at < args.length; ) {
     const word = args[at] ?? ''
@@ -28,11 +31,17 @@ export function scan(command: Command, args: readonly string[]): Scan {
     }
     const taking = optionsIn(command, word)
     if (!taking) throw unknownOption(command, word, literalForm(args, commandAt ?? at))
-    const length = taking.wantsNext && at + 1 < args.length ? 2 : 1
-    if (isUnquoted(words)) taken.push(args.slice(at, at + length).join(' '))
+    const length = taking.wantsNext ? 2 : 1
+    if (isUnquoted(words)) {
+      taken.push(args.slice(at, at + length).join(' '))
+      takenFlags.push(taking.option.long ?? '')
+    }
+    if (at + length > args.length) {
+      throw missingValue(word, isUnquoted(words) ? literalForm(args, commandAt ?? at) : undefined)
+    }
     at += length
   }
-  return { taken, literalForm: literalForm(args, commandAt ?? args.length) }
+  return { taken, takenFlags, literalForm: literalForm(args, commandAt ?? args.length) }
 }
 
 /** One line for stderr; undefined when nothing was taken from behind the command. */
@@ -51,18 +60,25 @@ function isUnquoted(words: readonly string[]): boolean {
   return words.length > 1 || (words.length === 1 && !/\s/.test(words[0] ?? ''))
 }
 
-/** Whether the word is made of known options, and whether the last of them takes the next word as its value. */
-function optionsIn(command: Command, word: string): { readonly wantsNext: boolean } | undefined {
+interface Taking {
+  /** The last one, which is the only one that may have a value. */
+  readonly option: Option
+  /** The next word is its value. */
+  readonly wantsNext: boolean
+}
+
+/** What a word made of known options takes; undefined for any other. */
+function optionsIn(command: Command, word: string): Taking | undefined {
   const [flag = '', value] = splitAtEquals(word)
   if (word.startsWith('--')) {
     const option = find(command, flag)
     if (!option || (value !== undefined && !option.required)) return undefined
-    return { wantsNext: option.required && value === undefined }
+    return { option, wantsNext: option.required && value === undefined }
   }
   const option = find(command, word.slice(0, 2))
   if (!option) return undefined
-  if (option.required) return { wantsNext: word.length === 2 }
-  return word.length === 2 ? { wantsNext: false } : optionsIn(command, `-${word.slice(2)}`)
+  if (option.required) return { option, wantsNext: word.length === 2 }
+  return word.length === 2 ? { option, wantsNext: false } : optionsIn(command, `-${word.slice(2)}`)
 }
 
 function find(command: Command, flag: string): Option | undefined {
@@ -70,11 +86,19 @@ function find(command: Command, flag: string): Option | undefined {
   return command.options.find((option) => option.short === flag || option.long === flag)
 }
 
-const helpFlag = { required: false } as Option
+const helpFlag = { long: '--help', required: false } as Option
 
 function splitAtEquals(word: string): readonly [string, string | undefined] {
   const at = word.indexOf('=')
   return at < 0 ? [word, undefined] : [word.slice(0, at), word.slice(at + 1)]
+}
+
+function missingValue(word: string, literalForm: string | undefined): Failure {
+  const otherwise =
+    literalForm === undefined
+      ? ''
+      : ` If it belongs to your command, put -- before the command: ${literalForm}`
+  return new Failure('usage', `Option "${word}" needs a value.${otherwise}`)
 }
 
 function unknownOption(command: Command, word: string, literalForm: string): Failure {

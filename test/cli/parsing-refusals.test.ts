@@ -60,6 +60,13 @@ const refusals: readonly (readonly [string, string, RegExp])[] = [
   ["spell run --from '' x", 'usage', /^--from needs the name of an image\.$/],
   ["spell run --from a --docker_image '' x", 'usage', /^--from needs/],
   ["spell run --project '' x", 'usage', /^--project needs the name of a project\.$/],
+  [
+    'spell run grep foo -t',
+    'usage',
+    /^Option "-t" needs a value\. If it belongs to your command, put -- before the command: spell run -- grep foo -t$/,
+  ],
+  ['spell run grep foo -vm', 'usage', /^Option "-vm" needs a value\. If it belongs/],
+  ['spell run "grep foo" --commit-ref', 'usage', /^Option "--commit-ref" needs a value\.$/],
   ['spell run --deps-from-env x', 'error', /--deps-from-env is not part/],
 ]
 for (const [line, exit, sentence] of refusals) test(refused, line, exit, sentence)

@@ -114,6 +114,7 @@ const cases: readonly (readonly [string, object])[] = [
       command: 'python',
       flags: { commitRef: 'print(1)' },
       taken: ['-c print(1)'],
+      takenFlags: ['--commit-ref'],
       literalForm: "spell run -- python -c 'print(1)'",
     },
   ],
@@ -126,18 +127,22 @@ const cases: readonly (readonly [string, object])[] = [
     },
   ],
   [
+    'spell run bash -vc x',
+    { flags: { commitRef: 'x', verbose: true }, taken: ['-vc x'], takenFlags: ['--commit-ref'] },
+  ],
+  [
     'spell run python x.py --timeout=90',
     { command: 'python x.py', taken: ['--timeout=90'], limits: { timeoutMs: 5_400_000 } },
   ],
   ['spell run ./a -- --threads 4 -v', { command: './a --threads 4 -v', taken: [] }],
+  ['spell run --from a --docker-image python:3.11 x', { environment: { dockerImage: 'python:3.11' } }],
+  ['spell run --docker_image a --from b x', { environment: { dockerImage: 'b' } }],
+  ['spell run --docker-image a --docker_image b x', { environment: { dockerImage: 'b' } }],
   ['spell run --from=a:1 x', { environment: { dockerImage: 'a:1' } }],
   [
     'spell run --docker_image a:1 --pip rich x',
     { environment: { dockerImage: 'a:1', pipPackages: ['rich'] } },
   ],
-  ['spell run --from a --docker-image python:3.11 x', { environment: { dockerImage: 'python:3.11' } }],
-  ['spell run --docker_image a --from b x', { environment: { dockerImage: 'b' } }],
-  ['spell run --docker-image a --docker_image b x', { environment: { dockerImage: 'b' } }],
   [
     'spell run -bfv -tT4 x',
     { machine: { name: 'T4' }, flags: { background: true, force: true, verbose: true } },

@@ -143,6 +143,15 @@ test('an option taken from behind an unquoted command is named on stderr, and in
   t.true(stderr.startsWith(note))
 })
 
+test('an error of the workspace says too which option was taken', async (t) => {
+  const { spell } = await loggedIn(t, usual())
+  const { code, stderr } = await spell(['run', 'bash', '-vc', 'echo hi'])
+  t.is(code, 4)
+  const remark =
+    "Note: -vc echo hi was taken as an option of spell. To give it to your command instead: spell run -- bash -vc 'echo hi'\n"
+  t.is(stderr, `${remark}Error: There is no git repository here for --commit-ref echo hi.\n${remark}`)
+})
+
 test('without a terminal nothing is asked: the command names -f', async (t) => {
   const { spell, coordinator } = await loggedIn(t, usual())
   const { code, stderr } = await spell(['run', 'x'])

@@ -30,6 +30,7 @@ writeFileSync(join(world.cwd, 'environment.yml'), 'dependencies: [python]\n')
 export interface Parsed extends Omit<RunSpec, 'code'> {
   readonly code: Code | undefined
   readonly taken: readonly string[]
+  readonly takenFlags: readonly string[]
   readonly literalForm: string
   readonly flags: object
 }
@@ -37,7 +38,7 @@ export interface Parsed extends Omit<RunSpec, 'code'> {
 /** What `spell run` makes of these words, without anybody to send it to. */
 export function parse(args: readonly string[]): Parsed {
   const command = runCommand(world)
-  const { taken, literalForm } = scan(command, args)
+  const { taken, takenFlags, literalForm } = scan(command, args)
   let words: readonly string[] = []
   command.action((given: readonly string[]) => {
     words = given
@@ -45,7 +46,7 @@ export function parse(args: readonly string[]): Parsed {
   command.parse([...args], { from: 'user' })
   const options = runOptions(command)
   const spec = specFrom(words.join(' '), options, world.cwd)
-  return { ...spec, code: gitCode(options), taken, literalForm, flags: options }
+  return { ...spec, code: gitCode(options), taken, takenFlags, literalForm, flags: options }
 }
 
 /** Splits a command line as printed in a manual: quotes, backslashes, and backslash-newlines. */
