@@ -15,6 +15,9 @@ interface LogsOptions {
   readonly exitCode?: boolean
 }
 
+/** What the API's 32 bits can count; a larger number would arrive as a small one. */
+const mostLines = 2 ** 32 - 1
+
 const examples = `
 Examples:
   spell logs -f 7
@@ -40,7 +43,7 @@ export function build(world: World): Command {
     await watchRun(api, world, {
       runId: id,
       follow: options.follow ?? false,
-      tailLines: options.tail,
+      tailLines: options.tail === undefined ? undefined : Math.min(options.tail, mostLines),
       delay: options.delay,
       verbose: options.verbose ?? false,
       output: options.raw ? 'raw' : options.json ? 'json' : 'story',

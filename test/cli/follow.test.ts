@@ -91,6 +91,8 @@ test('--tail asks for so many lines and shows nothing but them', async (t) => {
   })
   t.is((await spell(['logs', '-n', '2', '7'])).stdout, 'b\nc\n')
   t.like(coordinator.requestsOf<FollowRequest__Output>('Runs/Follow')[0], { tailLines: 2, follow: false })
+  await spell(['logs', '-n', '4294967297', '7'])
+  t.is(coordinator.requestsOf<FollowRequest__Output>('Runs/Follow')[1]?.tailLines, 4_294_967_295)
 })
 
 test('a closed pipe ends the program quietly', async (t) => {
