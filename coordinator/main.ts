@@ -4,8 +4,8 @@ import { killAt, noFailpoints } from '../common/failpoint.js'
 import { makeLog } from '../common/log.js'
 import { systemRandom } from '../common/random.js'
 import { SettingsError } from '../common/settings.js'
+import { notYet } from '../proto/model/not-yet.js'
 import { Coordinator } from './coordinator.js'
-import { notYet } from './rpc/not-yet.js'
 import { type CoordinatorSettings, coordinatorSettings } from './settings.js'
 
 /** Exit codes: 0 after a clean end, 1 when it could not start, 2 for bad settings. */

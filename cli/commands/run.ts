@@ -7,6 +7,7 @@ import { watchRun } from '../follow/watch-run.js'
 import { type Style, styleOf, withEmoji } from '../output/style.js'
 import { codeFromHere } from '../run/code.js'
 import { type RunOptions, runCommand, runOptions } from '../run/options.js'
+import { refuseLater } from '../run/refuse-later.js'
 import { type Scan, scan, takenNote } from '../run/scan.js'
 import { gitCode, specFrom } from '../run/spec.js'
 import { submit } from '../run/submit.js'
@@ -31,6 +32,7 @@ export function build(world: World, args: readonly string[]): Command {
 async function run(world: World, command: string, options: RunOptions): Promise<void> {
   const wanted = specFrom(command, options, world.cwd)
   const fromGit = gitCode(options)
+  refuseLater({ ...wanted, code: fromGit ?? { kind: 'none' } }, options)
   const api = await connect(world, options.context)
   api.begin()
   const style = styleOf(world)

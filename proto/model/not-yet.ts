@@ -1,8 +1,8 @@
-import type { RunSpec } from '../../proto/model/run-spec.js'
-import type { Rule } from './rule.js'
+import type { RunSpec } from './run-spec.js'
 
 // Options whose machinery this version does not have. They are part of every message and record, so that nothing changes
-// shape when the machinery comes; until then each is refused by its name. Taking a row out is all it takes to allow it.
+// shape when the machinery comes; until then each is refused by its name: by the command line before it asks or sends
+// anything, and by the coordinator, which other clients reach too. Taking a row out is all it takes to allow it.
 
 const asked: readonly (readonly [string, (spec: RunSpec) => boolean])[] = [
   ['--mount', (spec) => spec.mounts.length > 0],
@@ -25,8 +25,8 @@ const asked: readonly (readonly [string, (spec: RunSpec) => boolean])[] = [
   ['TensorBoard', (spec) => spec.kind === 'tensorboard'],
 ]
 
-/** UNIMPLEMENTED when one of these has something to say. */
-export const notYet: readonly Rule[] = asked.map(
+/** Each looks at one thing that a run asks for and returns the sentence that refuses it. */
+export const notYet: readonly ((spec: RunSpec) => string | undefined)[] = asked.map(
   ([name, isAsked]) =>
     (spec) =>
       isAsked(spec) ? `${name} is not available yet.` : undefined,

@@ -38,3 +38,22 @@ test(
   /^Error: Uncommitted changes to tracked files detected/,
 )
 test('nothing is wrong with it', saidFirst, committed, [], '', 1, /^There are some untracked files in repo/)
+
+const later = test.macro<[readonly string[], string]>({
+  async exec(t, args, sentence) {
+    const { spell, coordinator } = await loggedIn(t, usual())
+    const repository = await makeRepository(t)
+    await repository.sh(`${committed}; touch untracked`)
+    const { code, stderr } = await spell(['run', ...args], { cwd: repository.root })
+    t.is(stderr, sentence)
+    t.is(code, 1)
+    t.deepEqual(coordinator.requests, [])
+  },
+  title: (_, args) => `refused before anything is asked or sent: spell run ${args.join(' ')}`,
+})
+test(later, ['--apt', 'x', 'y'], 'Error: --apt is not available yet.\n')
+test(later, ['--distributed', '1', 'y'], 'Error: --distributed is not available yet.\n')
+test(later, ['--distributed', '4294967297', 'y'], 'Error: --distributed is not available yet.\n')
+const taken =
+  'Note: -m pytest was taken as an option of spell. To give it to your command instead: spell run -- python -m pytest\n'
+test(later, ['python', '-m', 'pytest'], `${taken}Error: --mount is not available yet.\n${taken}`)

@@ -1,7 +1,7 @@
 import test from 'ava'
-import { notYet } from '../../../coordinator/rpc/not-yet.js'
 import { refusal } from '../../../coordinator/rpc/rule.js'
 import { validity } from '../../../coordinator/rpc/submit-rules.js'
+import { notYet } from '../../../proto/model/not-yet.js'
 import type { Environment, RunSpec } from '../../../proto/model/run-spec.js'
 import { capabilityMachine, fullSpec, plainSpec } from '../../fixtures/full-spec.js'
 
