@@ -68,8 +68,8 @@ export class Api {
     }
   }
 
-  async upload<Response>(service: string, name: string): Promise<Upload<Response>> {
-    return await this.#channel.clientStream<object, Response>(method(service, name))
+  async upload<Response>(service: string, name: string, signal: AbortSignal): Promise<Upload<Response>> {
+    return await this.#channel.clientStream<object, Response>(method(service, name), { signal })
   }
 
   /** Begins to connect, for a command that has something else to do before its first call. */

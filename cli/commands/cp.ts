@@ -4,6 +4,7 @@ import { connect } from '../api.js'
 import { Download, type Existing } from '../copy/download.js'
 import { define } from '../define.js'
 import { Failure } from '../failure.js'
+import { interruptible } from '../interruptible.js'
 import { confirm } from '../output/ask.js'
 import { printable, styleOf } from '../output/style.js'
 import { resourcePath } from '../resource-path.js'
@@ -38,7 +39,7 @@ export function build(world: World): Command {
     if (path === '') throw new Failure('usage', 'Name what to copy, such as runs/7.')
     const api = await connect(world, options.context)
     const download = new Download(api, world, { path, localDir, existing: existing(world, options) })
-    const { copied, skipped } = await download.perform()
+    const { copied, skipped } = await interruptible(world, (signal) => download.perform(signal))
     if (options.json) {
       world.stdout.write(`${JSON.stringify({ copied, skipped })}\n`)
       return

@@ -4,6 +4,7 @@ import type { Code, RunSpec } from '../../proto/model/run-spec.js'
 import { type Api, connect } from '../api.js'
 import { type ExitWord, Failure } from '../failure.js'
 import { watchRun } from '../follow/watch-run.js'
+import { interruptible } from '../interruptible.js'
 import { type Style, styleOf, withEmoji } from '../output/style.js'
 import { codeFromHere } from '../run/code.js'
 import { type RunOptions, runCommand, runOptions } from '../run/options.js'
@@ -65,21 +66,24 @@ async function syncCode(
   options: RunOptions,
   onUncommitted: () => void,
 ): Promise<Code> {
-  const packed = await codeFromHere(world, {
+  const wishes = {
     commitRef: options.commitRef,
     force: options.force ?? false,
     includeUntracked: options.includeUntracked ?? false,
     includeUncommitted: api.login.config.includeUncommitted,
     onUncommitted,
-  })
-  if (!packed) return { kind: 'none' }
-  try {
-    const name = `code/${packed.code.packSha256}`
-    await uploadObject(api, world, { name, file: packed.packFile, bytes: packed.packBytes })
-    return packed.code
-  } finally {
-    await packed.dispose()
   }
+  return await interruptible(world, async (signal) => {
+    const packed = await codeFromHere(world, wishes, signal)
+    if (!packed) return { kind: 'none' }
+    try {
+      const name = `code/${packed.code.packSha256}`
+      await uploadObject(api, world, { name, file: packed.packFile, bytes: packed.packBytes }, signal)
+      return packed.code
+    } finally {
+      await packed.dispose()
+    }
+  })
 }
 
 /** A run without a description has the subject of its commit. */

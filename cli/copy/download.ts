@@ -57,12 +57,13 @@ export class Download {
     this.#root = resolve(world.cwd, wish.localDir)
   }
 
-  async perform(): Promise<{ readonly copied: number; readonly skipped: number }> {
+  /** Throws the signal's reason when that stops it, with nothing left of the file that was on its way. */
+  async perform(signal: AbortSignal): Promise<{ readonly copied: number; readonly skipped: number }> {
     const base = partLeftOut(this.#wish.path)
     const slow = announceSlow(this.#world, `Copying ${this.#wish.path}`)
     try {
       const request = { path: this.#wish.path, recursive: true }
-      for await (const part of this.#api.stream<FilePart__Output>('Files', 'Read', request)) {
+      for await (const part of this.#api.stream<FilePart__Output>('Files', 'Read', request, signal)) {
         slow.end()
         if (part.entry) await this.#begin(part.entry, base)
         if (part.data.length > 0) await this.#write(part.data)

@@ -19,8 +19,12 @@ export interface CodeWishes {
 const shownNames = 20
 
 /** The code of the repository around the working directory, packed; undefined when the run goes without. */
-export async function codeFromHere(world: World, wishes: CodeWishes): Promise<PackedCode | undefined> {
-  const parts = { env: world.settings.environment, signal: new AbortController().signal }
+export async function codeFromHere(
+  world: World,
+  wishes: CodeWishes,
+  signal: AbortSignal,
+): Promise<PackedCode | undefined> {
+  const parts = { env: world.settings.environment, signal }
   try {
     const repository = await repositoryHere(world, wishes, parts)
     if (!repository) return undefined

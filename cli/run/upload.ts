@@ -17,25 +17,32 @@ export interface Upload {
   readonly bytes: number
 }
 
-/** Brings a file to the cluster unless it is there. Safe to repeat. */
-export async function uploadObject(api: Api, world: World, upload: Upload): Promise<void> {
+/** Brings a file to the cluster unless it is there. Safe to repeat. Throws the signal's reason when that stops it. */
+export async function uploadObject(
+  api: Api,
+  world: World,
+  upload: Upload,
+  signal: AbortSignal,
+): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      const known = await api.call<HasObjectResponse__Output>('Files', 'HasObject', { name: upload.name })
-      if (!known.present) await put(api, world, upload)
+      const request = { name: upload.name }
+      const known = await api.call<HasObjectResponse__Output>('Files', 'HasObject', request, { signal })
+      if (!known.present) await put(api, world, upload, signal)
       return
     } catch (error) {
+      signal.throwIfAborted()
       const again = error instanceof RpcError && error.code === 'UNAVAILABLE' && attempt < tries
       if (!again)
         throw new Failure('error', `Push to Spell remote failed: ${messageOf(error)}`, { cause: error })
-      await world.clock.sleep(500 * attempt)
+      await world.clock.sleep(500 * attempt, signal)
     }
   }
 }
 
-async function put(api: Api, world: World, upload: Upload): Promise<void> {
+async function put(api: Api, world: World, upload: Upload, signal: AbortSignal): Promise<void> {
   const progress = new Progress(world, upload.bytes)
-  const call = await api.upload<HasObjectResponse__Output>('Files', 'PutObject')
+  const call = await api.upload<HasObjectResponse__Output>('Files', 'PutObject', signal)
   try {
     await call.write({ name: upload.name })
     for await (const data of createReadStream(upload.file, { highWaterMark: partBytes })) {

@@ -6,10 +6,12 @@ import {
   readlinkSync,
   statSync,
   symlinkSync,
+  watch,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import type { FakeCall } from './support/fake-coordinator.js'
 import { loggedIn } from './support/logged-in.js'
 
 const file = (path: string, content: string, more: object = {}) => ({
@@ -92,6 +94,30 @@ test('a file that does not arrive whole does not appear, and nothing stays of it
   t.is(code, 1)
   t.regex(stderr, /did not arrive whole/)
   t.deepEqual(readdirSync(join(cwd, 'out')), [])
+})
+
+test('^C leaves what is whole and nothing of the file that was on its way', async (t) => {
+  const { start, cwd } = await loggedIn(t, {
+    async *'Files/Read'(_request: unknown, { signal }: FakeCall) {
+      yield file('runs/7/a', 'one')
+      yield file('runs/7/b', 'half', { sizeBytes: 100 })
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    },
+  })
+  const out = join(cwd, 'out')
+  mkdirSync(out)
+  const halfThere = new Promise<void>((resolve) => {
+    const watcher = watch(out, (_event, name) => {
+      if (!/^\.b.*\.part$/.test(name ?? '')) return
+      watcher.close()
+      resolve()
+    })
+  })
+  const spell = start(['cp', 'runs/7', 'out'])
+  await halfThere
+  spell.signal('SIGINT')
+  t.is((await spell.ended).code, 130)
+  t.deepEqual(readdirSync(out), ['a'])
 })
 
 for (const path of [

@@ -1,7 +1,8 @@
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { makeRepository } from '../fixtures/repository.js'
+import { temporaryFolder } from '../fixtures/temporary-folder.js'
 import { loggedIn } from './support/logged-in.js'
 
 // What `spell run` does with the repository around it.
@@ -38,6 +39,32 @@ test(
   /^Error: Uncommitted changes to tracked files detected/,
 )
 test('nothing is wrong with it', saidFirst, committed, [], '', 1, /^There are some untracked files in repo/)
+
+test('^C while code is sent leaves no pack behind', async (t) => {
+  let reached: () => void = () => undefined
+  const sending = new Promise<void>((resolve) => {
+    reached = resolve
+  })
+  const { start, coordinator } = await loggedIn(t, {
+    ...usual(),
+    'Files/HasObject': () => ({ present: false }),
+    'Files/PutObject': () => {
+      reached()
+      return new Promise<object>(() => undefined)
+    },
+  })
+  const repository = await makeRepository(t)
+  await repository.sh(committed)
+  const TMPDIR = await temporaryFolder(t)
+  const spell = start(['run', 'x'], { cwd: repository.root, env: { TMPDIR } })
+  await sending
+  t.regex(readdirSync(TMPDIR).join(), /^spell-code-/)
+  spell.signal('SIGINT')
+  const { code, stdout, stderr } = await spell.ended
+  t.deepEqual([code, stdout, stderr], [130, '', '\n'])
+  t.deepEqual(readdirSync(TMPDIR), [])
+  t.deepEqual(coordinator.requestsOf('Runs/Submit'), [])
+})
 
 const later = test.macro<[readonly string[], string]>({
   async exec(t, args, sentence) {
