@@ -75,7 +75,7 @@ const schema = z.strictObject({
   storeDir: file,
   /** How long a leader that nobody hears of leads on, at most. */
   leaseTtlSeconds: z.number().int().min(1).default(5),
-  /** Made an admin when the cluster is new and has no users. */
+  /** Made an admin where the cluster has no such user; its token is put again wherever it is missing, and no logout ends it. */
   bootstrapUser: z.strictObject({ name: z.string().min(1).max(64), tokenSha256: sha256 }).optional(),
   limits: limits.prefault({}),
   /** For tests: SIGKILL to this process at the nth time that the point is reached. */
@@ -95,7 +95,7 @@ export function coordinatorSettings(
 }
 
 /** The leader's part of the settings. */
-export function leaderSettings({ limits }: CoordinatorSettings) {
+export function leaderSettings({ limits, bootstrapUser }: CoordinatorSettings) {
   const { maxObjectBytes: _, abandonAfterMs, ...rest } = limits
-  return { ...defaults, ...rest, abandonAfterMs }
+  return { ...defaults, ...rest, abandonAfterMs, ownTokenSha256: bootstrapUser?.tokenSha256 }
 }

@@ -5,6 +5,7 @@ import type { Random } from '../common/random.js'
 import type { AttemptLine } from '../proto/model/link.js'
 import type { ObjectStore } from '../spellfs/object-store.js'
 import { LoadedState } from './leader/loaded-state.js'
+import type { Memory } from './leader/memory.js'
 import { Leader } from './leader.js'
 import { HourlyLeases } from './request-leases.js'
 import { type CoordinatorSettings, leaderSettings } from './settings.js'
@@ -84,7 +85,7 @@ export async function startTerm(
     leader.close()
   }
   try {
-    if (loaded.memory.users.size === 0) await makeFirstAdmin(settings, leader)
+    await seeToBootstrapUser(settings, loaded.memory, leader)
     leadership.assertLeading()
   } catch (error) {
     stop()
@@ -93,8 +94,14 @@ export async function startTerm(
   return { leader, leadership, queue, compaction, stop }
 }
 
-async function makeFirstAdmin(settings: CoordinatorSettings, leader: Leader): Promise<void> {
-  const user = settings.bootstrapUser
-  if (!user) return
-  await leader.putUser({ name: user.name, email: '', role: 'admin', maxConcurrentRuns: 0 }, user.tokenSha256)
+/** Whatever became of its token: who has the settings gets in. What the cluster knows of the user stays. */
+async function seeToBootstrapUser(
+  { bootstrapUser }: CoordinatorSettings,
+  { users, tokens }: Memory,
+  leader: Leader,
+): Promise<void> {
+  if (!bootstrapUser || tokens.has(bootstrapUser.tokenSha256)) return
+  const { name, tokenSha256 } = bootstrapUser
+  const user = users.get(name) ?? { name, email: '', role: 'admin', maxConcurrentRuns: 0 }
+  await leader.putUser(user, tokenSha256)
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import { basename } from 'node:path'
 import { invariant, messageOf } from '../../common/errors.js'
@@ -13,7 +13,7 @@ import { endCluster } from './end-cluster.js'
 import { listGpus } from './gpus.js'
 import { type Layout, layoutOf } from './layout.js'
 import { etcdClients, etcdPeers, listenerNames, userAddresses } from './listeners.js'
-import { handLockTo, releaseLock, takeLock } from './lock.js'
+import { handLockTo, lockHolder, releaseLock, takeLock } from './lock.js'
 import { type ClusterPlan, readPlan, writePlan } from './plan-file.js'
 import { choosePorts } from './ports.js'
 import { identityOf, processesWith } from './process-table.js'
@@ -40,6 +40,7 @@ export async function bringUp(world: World, options: UpOptions): Promise<Cluster
   const environment = localEnvironment()
   const programs = findPrograms(environment.searchPath, programRoot())
   mkdirSync(layout.dir, { recursive: true, mode: 0o700 })
+  await restoreLogin(world, layout, environment.userName)
   takeLock(layout)
   try {
     const plan = await makePlan(world, layout, options)
@@ -151,6 +152,16 @@ function startSupervisor(layout: Layout, programs: Programs): void {
   } finally {
     closeSync(output)
   }
+}
+
+/** Of a cluster that runs already: the rest of `up` is refused then, but who had logged out of it is let in again. */
+async function restoreLogin(world: World, layout: Layout, userName: string): Promise<void> {
+  const plan = lockHolder(layout) && readPlan(layout)
+  if (!plan || !existsSync(layout.adminTokenFile)) return
+  const { contexts } = await readConfig(world.settings.directory)
+  if (contexts.some((context) => context.name === plan.name && context.token !== '')) return
+  await rememberLogin(world, layout, plan, userName)
+  note(world, `You are logged in to ${plan.name} again.`)
 }
 
 async function rememberLogin(

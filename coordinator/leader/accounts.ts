@@ -26,7 +26,13 @@ export async function setUserLimit(term: Term, name: string, maxConcurrentRuns: 
   return changed
 }
 
+/** FAILED_PRECONDITION: the token that `spell cluster` itself uses. Without it nobody could let anybody in again. */
 export async function removeToken(term: Term, tokenSha256: string): Promise<void> {
+  if (tokenSha256 === term.settings.ownTokenSha256)
+    throw new RpcError(
+      'FAILED_PRECONDITION',
+      "The token stays valid: it is the cluster's own, named in its coordinators' settings.",
+    )
   if (!term.memory.tokens.delete(tokenSha256)) return
   await term.writes.commit([], [term.writes.keys.token(tokenSha256)])
 }

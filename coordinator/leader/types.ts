@@ -60,6 +60,8 @@ export interface LeaderSettings {
   /** Whether nodes without containers (process runtime) may take runs. */
   readonly allowProcessNodes: boolean
   readonly archive: ArchiveSettings
+  /** Hash of the token that the cluster's own tools use: no logout ends it. */
+  readonly ownTokenSha256: string | undefined
 }
 
 export interface ArchiveSettings {
@@ -90,6 +92,7 @@ export const defaultLeaderSettings = {
     recentRuns: 5_000,
     cacheBytes: 64 * 1024 ** 2,
   },
+  ownTokenSha256: undefined,
 } as const satisfies Omit<LeaderSettings, 'term' | 'generation' | 'version'>
 
 /** What the leader was given; it stops none of it. */

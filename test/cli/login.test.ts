@@ -132,6 +132,19 @@ test("logout forgets the original's token, outside of contexts", async (t) => {
   t.is((await readConfig(directory)).token, undefined)
 })
 
+test('logout from the token of the cluster itself says that it stays valid, and forgets it here', async (t) => {
+  const { spell, directory } = await loggedIn(t, {
+    ...answers,
+    'Account/Logout': () => {
+      throw new RpcError('FAILED_PRECONDITION', 'The token stays valid.')
+    },
+  })
+  const { code, stdout, stderr } = await spell(['logout'])
+  t.deepEqual([code, stdout], [0, 'Goodbye!\n'])
+  t.is(stderr, 'The token stays valid. It is forgotten here; "spell login" brings the login back.\n')
+  t.is((await readConfig(directory)).contexts[0]?.token, '')
+})
+
 test('SPELL_TOKEN and SPELL_BASE_URL go over the config', async (t) => {
   const { spell, address, directory } = await stranger(t)
   const env = { SPELL_TOKEN: 'right', SPELL_BASE_URL: `https://${address}` }

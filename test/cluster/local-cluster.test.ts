@@ -129,6 +129,17 @@ test.serial(
   },
 )
 
+test.serial('who logs out of the cluster gets in again, and its own commands go on', async (t) => {
+  const cluster = await startCluster(t, { runtime: 'dummy' })
+  const out = await cluster.spell(['logout'])
+  t.is(out.code, 0)
+  t.regex(out.stderr, /The token stays valid.*"spell cluster up --dir .*" brings the login back/s)
+  t.is((await cluster.spell(['ps'])).code, 1)
+  t.is((await cluster.status()).state, 'up')
+  t.regex((await cluster.up()).stderr, /You are logged in to cluster again/)
+  t.regex((await cluster.spell(['run', '-f', 'echo back'])).stdout, /^back$/m)
+})
+
 test.serial('keys and tokens are readable by their owner alone', async (t) => {
   const cluster = await startCluster(t, { runtime: 'dummy' })
   for (const name of ['ca-key.pem', 'etcd-key.pem', 'coordinator-1-key.pem', 'node-1-key.pem', 'admin-token'])

@@ -257,6 +257,13 @@ test('a token is its user’s until it is removed', async (t) => {
   t.is(world.lead().user('aa'), undefined)
 })
 
+test('the token that the settings name is never removed', async (t) => {
+  const leader = new World().lead({ ownTokenSha256: 'aa' })
+  await leader.putUser(root, 'aa')
+  await t.throwsAsync(leader.removeToken('aa'), { message: /stays valid/ })
+  t.deepEqual(leader.user('aa'), root)
+})
+
 test('records of a later version are refused by name', (t) => {
   const world = new World()
   world.queue.stored.set(keys.user('x'), '{"v":2,"name":"x"}')

@@ -1,13 +1,14 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import anyTest, { type TestFn } from 'ava'
 import { RpcError } from '../../../common/errors.js'
+import { makeKeys } from '../../../coordinator/store/keys.js'
 import { runSpecToWire } from '../../../proto/convert/run-spec.js'
 import type { ClusterInfo__Output } from '../../../proto/gen/spell/v1/ClusterInfo.js'
 import type { ListRunsResponse__Output } from '../../../proto/gen/spell/v1/ListRunsResponse.js'
 import type { Run__Output } from '../../../proto/gen/spell/v1/Run.js'
 import type { SubmitResponse__Output } from '../../../proto/gen/spell/v1/SubmitResponse.js'
 import { type Method, method } from '../../../proto/wire.js'
-import { type ClusterFixture, startCluster } from '../../fixtures/coordinator.js'
+import { adminToken, type ClusterFixture, startCluster } from '../../fixtures/coordinator.js'
 import { plainSpec } from '../../fixtures/full-spec.js'
 import { untilLed } from './until-led.js'
 
@@ -75,4 +76,16 @@ test.serial('runs are listed newest first, page by page', async (t) => {
     [...ids].sort((a, b) => b - a),
   )
   t.is(new Set(ids).size, Math.max(...ids))
+})
+
+test('a token of the settings that etcd has lost is put again by the next leader', async (t) => {
+  const cluster = await startCluster({ coordinators: 2 })
+  t.teardown(() => cluster.stop())
+  await untilLed(cluster.users())
+  const { coordinators } = await cluster.users().call(getCluster, {})
+  const token = makeKeys('spell/').token(createHash('sha256').update(adminToken).digest('hex'))
+  await cluster.etcd.connect().transact({ compares: [], puts: [], deletes: [token] })
+  const leaderId = coordinators.find(({ leader }) => leader)?.id
+  await cluster.coordinators.find(({ id }) => id === leaderId)?.stop()
+  await t.notThrowsAsync(untilLed(cluster.users()))
 })
