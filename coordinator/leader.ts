@@ -8,7 +8,6 @@ import { lookAtNodes } from './agents/node-watch.js'
 import { isCurrent } from './agents/take-reports.js'
 import type { MachineTypeView, NodeView, ProjectView, RunView, StatusView, User } from './core/records.js'
 import * as accounts from './leader/accounts.js'
-import { checkHighestRun } from './leader/check-highest-run.js'
 import { machineTypeViews, nodeViews, statusView } from './leader/cluster-views.js'
 import { labelRun, lookUp, noSuchRun } from './leader/edit.js'
 import { listRuns, viewFound } from './leader/list.js'
@@ -56,7 +55,7 @@ export class Leader {
   /** Begins to place, to archive and to look after silent nodes. */
   start(): void {
     this.#term.archive.start()
-    checkHighestRun(this.#term)
+    this.#term.highestRun.start()
     this.#wake()
     this.#lookLater()
   }

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock, Timer } from '../../common/clock.js'
-import { messageOf, RpcError } from '../../common/errors.js'
+import { RpcError } from '../../common/errors.js'
 import type { Failpoints } from '../../common/failpoint.js'
 import type { Log } from '../../common/log.js'
 import { isFinal } from '../../proto/model/run-state.js'
@@ -21,12 +21,9 @@ export interface ArchiveParts {
   readonly runs: RunBook
   readonly writes: Writes
   readonly term: number
-  /** The newest run's id. */
-  counter(): number
+  /** Has the store note the newest run's id. */
+  noteHighest(): Promise<void>
 }
-
-/** Where the store notes the highest id that this cluster has given: a counter behind it comes from an old backup. */
-export const highestRunObject = '.spell/highest-run.json'
 
 const retryMs = { first: 1_000, most: 60_000 }
 /** Runs deleted from etcd in one unit, at two keys each. */
@@ -187,7 +184,7 @@ export class Archive {
       this.#leave(entry)
     }
     await this.#deleteRuns(entries, segment.record)
-    await this.#noteHighest()
+    await this.#parts.noteHighest()
   }
 
   #leave(entry: RunEntry): void {
@@ -218,17 +215,6 @@ export class Archive {
     }
     await writes.seen()
     failpoints.reach('archive.after-deletes')
-  }
-
-  /** Only a note: without it a restored backup is found out later, by the first agent that says hello. */
-  async #noteHighest(): Promise<void> {
-    const note = Buffer.from(`${encode({ highestRunId: this.#parts.counter() })}\n`)
-    // The counter is ahead of etcd by what waits to be committed: noted too early, an id that was never given would look
-    // to the next leader as if etcd came from an old backup.
-    await this.#parts.writes.seen()
-    await this.#parts.objects.put(highestRunObject, note).catch((error: unknown) => {
-      this.#parts.log.warn('The highest run id was not noted in the store', { error: messageOf(error) })
-    })
   }
 }
 

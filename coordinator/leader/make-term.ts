@@ -1,5 +1,6 @@
 import { NodeLinks } from '../agents/node-links.js'
 import { Archive } from '../archive/archive.js'
+import { HighestRun } from './highest-run.js'
 import { RestoreGuard } from './restore-guard.js'
 import type { Term } from './term.js'
 import type { LeaderParts, LeaderSettings } from './types.js'
@@ -13,16 +14,35 @@ export function makeTerm(settings: LeaderSettings, parts: LeaderParts, wake: () 
   const links = new NodeLinks(parts.clock, settings)
   const watchers = new Watchers()
   const writes = new Writes(parts, memory.runs, watchers, (entry) => viewOf(memory, links, entry))
+  const restoreGuard = new RestoreGuard()
+  const closing = new AbortController()
+  const { clock, log, failpoints, objects } = parts
+  const highestRun = new HighestRun({
+    ...{ clock, log, objects, memory, writes, restoreGuard, signal: closing.signal },
+    isLeading: () => parts.isLeading(),
+  })
   const archive = new Archive(
     settings.archive,
     {
-      ...{ clock: parts.clock, log: parts.log, failpoints: parts.failpoints, objects: parts.objects },
-      ...{ runs: memory.runs, writes, term: settings.term, counter: () => memory.counter },
+      ...{ clock, log, failpoints, objects, runs: memory.runs, writes, term: settings.term },
+      noteHighest: () => highestRun.note(),
     },
     memory.segments.values(),
   )
-  const restoreGuard = new RestoreGuard()
   restoreGuard.note(archive.index.highestRunId, 'the newest archive segment')
-  const closing = new AbortController()
-  return { settings, parts, memory, writes, watchers, links, archive, restoreGuard, closing, wake }
+  // Runs that an earlier leader took over from their nodes are ahead of a counter that nobody has repaired yet.
+  for (const { record } of memory.runs.entries()) restoreGuard.note(record.id, 'etcd itself')
+  return {
+    settings,
+    parts,
+    memory,
+    writes,
+    watchers,
+    links,
+    archive,
+    restoreGuard,
+    highestRun,
+    closing,
+    wake,
+  }
 }

@@ -16,8 +16,9 @@ const maxSpecBytes = 640 * 1024
  * can come between an id and its run.
  */
 export async function submitRun(term: Term, submission: Submission): Promise<Submitted> {
-  const { memory, writes, parts } = term
+  const { memory, writes, parts, highestRun } = term
   const { user, requestId, requestHash, spec } = submission
+  if (highestRun.firstAnswer) await highestRun.firstAnswer
   const repeated = memory.requests.find(user.name, requestId, requestHash)
   if (repeated !== undefined) {
     await writes.seen()

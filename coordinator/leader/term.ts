@@ -1,5 +1,6 @@
 import type { NodeLinks } from '../agents/node-links.js'
 import type { Archive } from '../archive/archive.js'
+import type { HighestRun } from './highest-run.js'
 import type { Memory } from './memory.js'
 import type { RestoreGuard } from './restore-guard.js'
 import type { LeaderParts, LeaderSettings } from './types.js'
@@ -16,6 +17,7 @@ export interface Term {
   readonly links: NodeLinks
   readonly archive: Archive
   readonly restoreGuard: RestoreGuard
+  readonly highestRun: HighestRun
   /** Aborted when the term is over. */
   readonly closing: AbortController
   /** Something changed that may let a waiting run start: places what can be placed before the loop's next turn. */

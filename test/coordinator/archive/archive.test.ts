@@ -1,31 +1,8 @@
 import test from 'ava'
-import { highestRunObject } from '../../../coordinator/archive/archive.js'
 import { indexIn, rangesOf } from '../../../coordinator/archive/segment.js'
-import { defaultLeaderSettings } from '../../../coordinator/leader/types.js'
 import type { Leader } from '../../../coordinator/leader.js'
-import { Agent } from '../leader/fake-agent.js'
 import { ann, attempt, everything, keys, settle, submit, World } from '../leader/harness.js'
-
-const small = {
-  archive: { ...defaultLeaderSettings.archive, segmentRuns: 4, recentRuns: 2, segmentAfterMs: 60_000 },
-}
-
-async function runToEnd(leader: Leader, agent: Agent, count: number): Promise<void> {
-  for (let run = 0; run < count; run += 1) {
-    const id = await submit(leader, { project: 'p', labels: ['old'] })
-    await settle()
-    await agent.finish(attempt(id))
-    await agent.forget()
-  }
-  await settle()
-}
-
-async function ready(world: World) {
-  const leader = world.lead(small)
-  const agent = new Agent('n1')
-  await agent.connect(leader)
-  return { leader, agent }
-}
+import { ready, runToEnd, small } from './archiving.js'
 
 async function listAll(leader: Leader): Promise<readonly number[]> {
   const ids: number[] = []
@@ -190,21 +167,6 @@ test('whatever commit the leader dies at, each run is in etcd or in the archive,
   }
 })
 
-test('the store’s note of the highest id keeps a restored backup from giving ids twice', async (t) => {
-  const world = new World()
-  const { leader, agent } = await ready(world)
-  const backup = new Map(world.queue.stored)
-  await runToEnd(leader, agent, 4)
-  world.queue.stored.clear()
-  for (const [key, value] of backup) world.queue.stored.set(key, value)
-  world.objects.away = true
-  const restored = world.lead(small)
-  await settle()
-  world.objects.away = false
-  await world.clock.advance(5_000)
-  await t.throwsAsync(submit(restored), { message: /the store has seen run 4/ })
-})
-
 test('a damaged segment is told from a wrong one', async (t) => {
   const world = new World()
   const { leader, agent } = await ready(world)
@@ -221,26 +183,4 @@ test('ids as ranges', (t) => {
     [0, 1, 3, 4, 7, 8, 9, 10, 11].map((id) => indexIn(ranges, id)),
     [...[undefined, 0, 2, undefined, 3, undefined, 4, 5, undefined]],
   )
-})
-
-test('no id is noted in the store before etcd has it: a leader that is killed then leaves a cluster that accepts runs', async (t) => {
-  const world = new World()
-  const submitted: Promise<unknown>[] = []
-  const failpoints = {
-    reach(name: string) {
-      if (name !== 'archive.after-deletes' || leader.newestRunId() !== 4) return
-      world.queue.hold()
-      submitted.push(t.throwsAsync(submit(leader)))
-    },
-  }
-  const leader = world.lead(small, { failpoints })
-  const agent = new Agent('n1')
-  await agent.connect(leader)
-  await runToEnd(leader, agent, 4)
-  t.is(leader.newestRunId(), 5)
-  t.is(world.objects.objects.get(highestRunObject), undefined)
-  const next = world.lead(small)
-  await Promise.all(submitted)
-  await settle()
-  t.is(await submit(next), 5)
 })

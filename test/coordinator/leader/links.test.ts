@@ -193,6 +193,19 @@ test('after a restored backup: unknown attempts are adopted, no id is given unti
   t.is(await submit(restored), 4)
 })
 
+test('runs that were taken over keep the next leader from giving their ids, with or without their node', async (t) => {
+  const { world, leader, agent } = await oneNode()
+  const backup = new Map(world.queue.stored)
+  await submit(leader)
+  await settle()
+  world.queue.stored.clear()
+  for (const [key, value] of backup) world.queue.stored.set(key, value)
+  await agent.connect(world.lead())
+  agent.session?.described(agent.held.get('2.1')?.assignment ?? (t.fail() as never))
+  await settle()
+  await t.throwsAsync(submit(world.lead()), { message: /etcd itself has seen run 2/ })
+})
+
 test('after a restored backup nothing is placed on a node before all that it runs was described', async (t) => {
   const world = new World()
   const leader = world.lead()
