@@ -15,12 +15,13 @@ import { makeTerm } from './leader/make-term.js'
 import { placeRuns } from './leader/place.js'
 import * as projects from './leader/projects.js'
 import { maySteer, steerRuns } from './leader/steer.js'
-import { submitRun } from './leader/submit.js'
+import { answeredBefore, submitRun } from './leader/submit.js'
 import type { Term } from './leader/term.js'
 import type {
   LeaderParts,
   LeaderSettings,
   ProjectEdit,
+  RequestName,
   RunFilter,
   RunPage,
   RunWatcher,
@@ -71,6 +72,11 @@ export class Leader {
   /** Answers once etcd has the run. */
   submit(submission: Submission): Promise<Submitted> {
     return submitRun(this.#term, submission)
+  }
+
+  /** Undefined: it is a new request. ALREADY_EXISTS: its id was used for another. */
+  answeredBefore(request: RequestName): Promise<Submitted> | undefined {
+    return answeredBefore(this.#term, request)
   }
 
   /** NOT_FOUND: "no run 77; the newest is 12". */

@@ -6,7 +6,7 @@ import type { Project, RequestRecord, RunOrigin } from '../core/records.js'
 import { newRun } from '../core/run-changes.js'
 import type { Memory } from './memory.js'
 import type { Term } from './term.js'
-import type { Put, Submission, Submitted } from './types.js'
+import type { Put, RequestName, Submission, Submitted } from './types.js'
 
 /** A run's spec beyond this is refused: it must fit one transaction with its neighbours. */
 const maxSpecBytes = 640 * 1024
@@ -19,11 +19,8 @@ export async function submitRun(term: Term, submission: Submission): Promise<Sub
   const { memory, writes, parts, highestRun } = term
   const { user, requestId, requestHash, spec } = submission
   if (highestRun.firstAnswer) await highestRun.firstAnswer
-  const repeated = memory.requests.find(user.name, requestId, requestHash)
-  if (repeated !== undefined) {
-    await writes.seen()
-    return { runId: repeated, repeated: true, warnings: [] }
-  }
+  const before = answeredBefore(term, submission)
+  if (before) return await before
   checkRoom(term)
   const demand = checkMachine(memory, spec)
   const nowMs = parts.clock.now()
@@ -69,6 +66,17 @@ export async function submitRun(term: Term, submission: Submission): Promise<Sub
   await committed
   parts.failpoints.reach('submit.after-commit')
   return { runId: origin.id, repeated: false, warnings: warningsFor(memory, demand) }
+}
+
+/**
+ * The answer to a request that made a run already, whatever has changed since; undefined: it is a new one. Throws
+ * ALREADY_EXISTS when its id was used for another.
+ */
+export function answeredBefore(term: Term, request: RequestName): Promise<Submitted> | undefined {
+  const { user, requestId, requestHash } = request
+  const runId = term.memory.requests.find(user.name, requestId, requestHash)
+  if (runId === undefined) return undefined
+  return term.writes.seen().then(() => ({ runId, repeated: true, warnings: [] }))
 }
 
 function checkRoom(term: Term): void {

@@ -118,11 +118,15 @@ export interface LeaderParts {
   takeLines(lines: readonly AttemptLine[]): void
 }
 
-export interface Submission {
+/** What a request to submit is known by. */
+export interface RequestName {
   readonly user: User
   readonly requestId: string
   /** Of the whole request, so that another one under the same id is noticed. */
   readonly requestHash: string
+}
+
+export interface Submission extends RequestName {
   readonly spec: RunSpec
 }
 

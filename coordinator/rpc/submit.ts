@@ -3,6 +3,7 @@ import { RpcError } from '../../common/errors.js'
 import { runSpecFromWire } from '../../proto/convert/run-spec.js'
 import type { SubmitRequest__Output } from '../../proto/gen/spell/v1/SubmitRequest.js'
 import type { RunSpec } from '../../proto/model/run-spec.js'
+import type { Submitted } from '../leader/types.js'
 import type { CodeCheck } from './code-check.js'
 import type { ImageCheck } from './image-check.js'
 import { type Rule, refusal } from './rule.js'
@@ -22,24 +23,27 @@ export interface SubmitParts {
 export async function submit(
   parts: SubmitParts,
   request: SubmitRequest__Output,
-  call: UserCall,
+  call: Pick<UserCall, 'user' | 'leader'>,
 ): Promise<object> {
   const { requestId } = request
   if (!/^[\x20-\x7e]{1,64}$/.test(requestId))
     throw new RpcError('INVALID_ARGUMENT', 'request_id must be 1 to 64 printable ASCII characters.')
   if (!request.spec) throw new RpcError('INVALID_ARGUMENT', 'spec is missing.')
   const spec = runSpecFromWire(request.spec)
+  const content = contentOf(spec)
+  const name = { user: call.user, requestId, requestHash: createHash('sha256').update(content).digest('hex') }
+  // A run that was accepted is answered whatever would be said of it today.
+  const before = call.leader.answeredBefore(name)
+  if (before) return answerOf(await before)
   refuse('INVALID_ARGUMENT', refusal(validity, spec))
   refuse('UNIMPLEMENTED', refusal(parts.notYet, spec))
   if (!parts.code.allows(spec)) refuse('FAILED_PRECONDITION', await parts.code.refusal(spec))
   if (!parts.images.allows(spec)) refuse('FAILED_PRECONDITION', await parts.images.refusal(call.leader))
-  const requestHash = hashOf(spec)
-  const { runId, repeated, warnings } = await call.leader.submit({
-    user: call.user,
-    requestId,
-    requestHash,
-    spec,
-  })
+  checkSize(content)
+  return answerOf(await call.leader.submit({ ...name, spec }))
+}
+
+function answerOf({ runId, repeated, warnings }: Submitted): object {
   return { runId, repeatedRequest: repeated, warnings }
 }
 
@@ -50,15 +54,17 @@ function refuse(
   if (reason !== undefined) throw new RpcError(code, reason)
 }
 
-/** Of what the request says, not of its bytes: clients differ in the order in which they write the entries of a map. */
-function hashOf(spec: RunSpec): string {
+/** What the request says, not its bytes: clients differ in the order in which they write the entries of a map. */
+function contentOf(spec: RunSpec): string {
   const hyperparameters = Object.entries(spec.hyperparameters).sort(([a], [b]) => (a < b ? -1 : 1))
-  const json = JSON.stringify({ ...spec, hyperparameters })
-  const bytes = Buffer.byteLength(json)
+  return JSON.stringify({ ...spec, hyperparameters })
+}
+
+function checkSize(content: string): void {
+  const bytes = Buffer.byteLength(content)
   if (bytes > maxSpecBytes)
     throw new RpcError(
       'RESOURCE_EXHAUSTED',
       `What the run asks for has ${bytes} bytes altogether; the limit is ${maxSpecBytes}.`,
     )
-  return createHash('sha256').update(json).digest('hex')
 }
