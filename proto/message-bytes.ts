@@ -1,3 +1,6 @@
+/** Of lists: clients in other languages take messages of 4 MiB, so a page ends before it could become larger. */
+export const pageBytes = 2 * 1024 * 1024
+
 const fieldBytes = 8
 
 /**

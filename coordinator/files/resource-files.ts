@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { RpcError } from '../../common/errors.js'
+import { messageBytes, pageBytes } from '../../proto/message-bytes.js'
 import type { FileEntry, FilePart } from '../../proto/model/files.js'
 import { directoryEntry, entriesBelow, entryAt, fileEntry, listManifest } from '../../spellfs/listing.js'
 import { decodeManifest, type ManifestEntry, type ManifestFile, sha256Hex } from '../../spellfs/manifest.js'
@@ -156,10 +157,21 @@ function page(entries: readonly FileEntry[], size: number, token: string): FileL
   const after = token === '' ? undefined : Buffer.from(token, 'base64url').toString()
   const first = after === undefined ? 0 : entries.findIndex((entry) => entry.path > after)
   if (first < 0) return whole([])
-  const shown = entries.slice(first, first + size)
+  const shown = fitting(entries.slice(first, first + size))
   const last = shown.at(-1)
-  const more = last !== undefined && first + size < entries.length
+  const more = last !== undefined && first + shown.length < entries.length
   return { entries: shown, nextPageToken: more ? Buffer.from(last.path).toString('base64url') : '' }
+}
+
+/** As many of the first as a page may have bytes. */
+function fitting(entries: readonly FileEntry[]): readonly FileEntry[] {
+  let bytes = 0
+  const end = entries.findIndex((entry) => {
+    const isFull = bytes >= pageBytes
+    bytes += messageBytes(entry)
+    return isFull
+  })
+  return end < 0 ? entries : entries.slice(0, end)
 }
 
 function whole(entries: readonly FileEntry[]): FileList {

@@ -7,7 +7,10 @@ import { CodeObjects } from '../../../coordinator/files/code-objects.js'
 import { ResourceFiles } from '../../../coordinator/files/resource-files.js'
 import type { RunOutputs } from '../../../coordinator/files/run-records.js'
 import { storeOutputs } from '../../../coordinator/files/store-outputs.js'
+import { maxMessageBytes } from '../../../proto/channel.js'
+import { fileEntryToWire } from '../../../proto/convert/files.js'
 import type { OutputPart } from '../../../proto/model/files.js'
+import { codec } from '../../../proto/wire.js'
 import { DirectoryStore } from '../../../spellfs/directory-store.js'
 import { encodeManifest, type ManifestEntry, sha256Hex } from '../../../spellfs/manifest.js'
 import { markDirectoryStore } from '../../../spellfs/store-mark.js'
@@ -158,6 +161,24 @@ test('10,000 files in one upload arrive, and a listing comes in pages', async (t
       .map((name) => `runs/7/${name}`)
       .sort(),
   )
+})
+
+test('a page of long paths ends before a message is full, and nothing is left out', async (t) => {
+  const { store, resources, records } = await makeFiles(t)
+  const folder = Array.from({ length: 11 }, () => 'x'.repeat(250)).join('/')
+  const many = Object.fromEntries(Array.from({ length: 2_000 }, (_, index) => [`${folder}/${index}`, '']))
+  const stored = await storeOutputs(store, id, partsOf(many), never)
+  records.set(7, { ...unfinished, manifestSha256: stored.manifestSha256 })
+  let count = 0
+  for (let pageToken: string | undefined; pageToken !== ''; ) {
+    const request = { path: 'runs/7', recursive: true, pageSize: 10_000, pageToken: pageToken ?? '' }
+    const page = await resources.list(request)
+    const wire = { ...page, entries: page.entries.map(fileEntryToWire) }
+    t.true(codec('ListFilesResponse').encode(wire).length < maxMessageBytes)
+    count += page.entries.length
+    pageToken = page.nextPageToken
+  }
+  t.is(count, 2_000)
 })
 
 test('a file changed in the store is DATA_LOSS to its reader, a changed manifest too', async (t) => {
