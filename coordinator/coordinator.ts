@@ -183,13 +183,6 @@ export class Coordinator {
     term?.stop()
   }
 
-  async #markStore(): Promise<void> {
-    const { storeDir, clusterName } = this.#settings
-    await markDirectoryStore(storeDir, clusterName).catch((error: unknown) => {
-      this.#parts.log.error('The store cannot be used', { reason: messageOf(error) })
-    })
-  }
-
   #leading(): Leading {
     const term = this.#term
     if (term?.leadership.isLeading()) return { kind: 'here', leader: term.leader }
@@ -251,7 +244,7 @@ export class Coordinator {
       coordinatorAddresses: () => (this.#members?.all() ?? []).map(({ agentAddress }) => agentAddress),
       takeLines: this.#lines.take.bind(this.#lines),
       committed: this.#metrics.committed.bind(this.#metrics),
-      markStore: () => this.#markStore(),
+      markStore: () => markDirectoryStore(this.#settings.storeDir, this.#settings.clusterName),
     }
   }
 }

@@ -28,7 +28,7 @@ export interface TermParts {
   coordinatorAddresses(): readonly string[]
   takeLines(lines: readonly AttemptLine[]): void
   committed(facts: CommitFacts): void
-  /** Makes the store this cluster's. */
+  /** Makes the store this cluster's. Safe to repeat; rejects where it can't be. */
   markStore(): Promise<void>
 }
 
@@ -42,7 +42,10 @@ export interface RunningTerm {
   stop(): void
 }
 
-/** Reads the whole state and begins to lead with it. Rejects when leadership ends meanwhile and with EtcdError. */
+/**
+ * Reads the whole state and begins to lead with it. Rejects when leadership ends meanwhile, with EtcdError, and where the
+ * store of a new cluster cannot be used.
+ */
 export async function startTerm(
   settings: CoordinatorSettings,
   parts: TermParts,
@@ -51,7 +54,8 @@ export async function startTerm(
   const loaded = new LoadedState(leaderSettings(settings), parts)
   const { commitValue } = await loadState({ ...parts, leadership }, (entry) => loaded.take(entry))
   // Only before anything was ever committed may a directory be made the store: an unmounted disk looks like a new one.
-  // Whoever is killed before its first commit leaves that to the next leader.
+  // Whoever is killed before its first commit leaves that to the next leader. Where it can't be done the term ends: a first
+  // commit without a mark would leave the cluster without a store for ever.
   if (commitValue === undefined) await parts.markStore()
   const leases = await HourlyLeases.start(parts.etcd, parts.clock, parts.log)
   const queue = new CommitQueue(

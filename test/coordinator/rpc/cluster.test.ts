@@ -1,6 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import anyTest, { type TestFn } from 'ava'
 import { RpcError } from '../../../common/errors.js'
+import { silentLog } from '../../../common/log.js'
 import { makeKeys } from '../../../coordinator/store/keys.js'
 import { runSpecToWire } from '../../../proto/convert/run-spec.js'
 import type { ClusterInfo__Output } from '../../../proto/gen/spell/v1/ClusterInfo.js'
@@ -8,8 +11,10 @@ import type { ListRunsResponse__Output } from '../../../proto/gen/spell/v1/ListR
 import type { Run__Output } from '../../../proto/gen/spell/v1/Run.js'
 import type { SubmitResponse__Output } from '../../../proto/gen/spell/v1/SubmitResponse.js'
 import { type Method, method } from '../../../proto/wire.js'
+import { markPath } from '../../../spellfs/store-mark.js'
 import { adminToken, type ClusterFixture, startCluster } from '../../fixtures/coordinator.js'
 import { plainSpec } from '../../fixtures/full-spec.js'
+import { temporaryFolder } from '../../fixtures/temporary-folder.js'
 import { untilLed } from './until-led.js'
 
 const test = anyTest as TestFn<{ cluster: ClusterFixture }>
@@ -88,4 +93,24 @@ test('a token of the settings that etcd has lost is put again by the next leader
   const leaderId = coordinators.find(({ leader }) => leader)?.id
   await cluster.coordinators.find(({ id }) => id === leaderId)?.stop()
   await t.notThrowsAsync(untilLed(cluster.users()))
+})
+
+test('a new cluster whose store cannot be used is led by nobody until it can', async (t) => {
+  const storeDir = await temporaryFolder(t)
+  const other = join(storeDir, 'something-else')
+  writeFileSync(other, '')
+  let failed = () => {}
+  const termFailed = new Promise<void>((resolve) => {
+    failed = resolve
+  })
+  const error = (sentence: string) => {
+    if (sentence === 'This term has failed') failed()
+  }
+  const cluster = await startCluster({ settings: { storeDir }, log: { ...silentLog, error } })
+  t.teardown(() => cluster.stop())
+  await Promise.race([termFailed, untilLed(cluster.users())])
+  await t.throwsAsync(cluster.users().call(getCluster, {}), { code: 'UNAVAILABLE' })
+  rmSync(other)
+  await untilLed(cluster.users())
+  t.true(existsSync(join(storeDir, markPath)))
 })
