@@ -1,24 +1,32 @@
+import { RpcError } from '../../common/errors.js'
 import type { Assignment } from '../../proto/model/attempt.js'
+import { encodeStatus } from '../core/record-codec.js'
 import type { RunOrigin, RunRecord } from '../core/records.js'
 import { advance, newRun } from '../core/run-changes.js'
+import { maxSpecBytes } from '../leader/submit.js'
 import type { Term } from '../leader/term.js'
 import type { Put } from '../leader/types.js'
+import { boundedAssignment } from './bounded.js'
 import { isBehind } from './hello.js'
+
+/** Of a run's two records, which are committed in one transaction. */
+const maxAdoptedBytes = maxSpecBytes + 128 * 1024
 
 /**
  * Takes over an attempt that a node runs and the leader does not know: etcd was restored from a backup older than the run
  * or than the attempt. It goes on as it is; its next reports say how far it is. Gives what is to be committed beside it.
+ * RESOURCE_EXHAUSTED: nobody can have submitted so much.
  */
 export function adopt(
   term: Term,
-  assignment: Assignment,
+  described: Assignment,
   from: { readonly nodeId: string; readonly released: boolean },
 ): readonly Put[] {
   const { memory, writes, restoreGuard, archive } = term
+  const assignment = boundedAssignment(described)
   const { id, spec } = assignment
   const known = memory.runs.get(id.runId)
   if (known ? !isBehind(known, { id }) : archive.has(id.runId)) return []
-  restoreGuard.note(id.runId, `node ${from.nodeId}`)
   const origin: RunOrigin = known?.origin ?? {
     ...{
       id: id.runId,
@@ -28,15 +36,19 @@ export function adopt(
       spec,
     },
   }
+  const originPut = writes.originPut(origin)
   const before =
     known?.record ?? newRun(origin, { state: 'machine_requested', machineType: assignment.machineType })
   const when = known ? memory.runs.now(known) : { atMs: term.parts.clock.now(), lastedMs: 0 }
   const adopted = adoptedRecord(assignment, from, before)
   // A run that was heard of, so that it is never taken for one that its node has yet to start.
   const record = advance(adopted, 'reached_building', when) ?? adopted
+  if (Buffer.byteLength(originPut.value) + Buffer.byteLength(encodeStatus(record)) > maxAdoptedBytes)
+    throw new RpcError('RESOURCE_EXHAUSTED', `What the node says of run ${id.runId} is too large to be kept.`)
+  restoreGuard.note(id.runId, `node ${from.nodeId}`)
   if (known) memory.runs.set(known, record)
   else memory.runs.add(origin, record, memory.demandOf(spec.machine))
-  return known ? [] : [writes.originPut(origin)]
+  return known ? [] : [originPut]
 }
 
 function adoptedRecord(

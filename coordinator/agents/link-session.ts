@@ -8,12 +8,16 @@ import type { Term } from '../leader/term.js'
 import type { Put } from '../leader/types.js'
 import { adopt } from './adopt.js'
 import type { AgentSession } from './agent-session.js'
+import { boundedHello, boundedInventory, boundedLine } from './bounded.js'
 import { compareHello } from './hello.js'
 import type { NodeLink } from './node-links.js'
 import { isCurrent, takeReport } from './take-reports.js'
 
 /** Of the link's messages: hellos of another version are refused. */
 export const linkSchemaVersion = 1
+
+/** Of a node's record: half of what a transaction takes. */
+const maxNodeBytes = 512 * 1024
 
 /** Reports kept for an attempt that has been asked to describe itself. */
 const maxHeldBack = 1_000
@@ -43,8 +47,9 @@ export class LinkSession implements AgentSession, NodeLink {
     if (!this.#closed && this.#term.links.isOpen(this)) this.#send(message)
   }
 
-  hello(hello: AgentHello): void {
-    this.#checkHello(hello)
+  hello(words: AgentHello): void {
+    this.#checkHello(words)
+    const hello = boundedHello(words)
     const { memory, links, writes, restoreGuard, parts } = this.#term
     const before = memory.nodes.get(hello.nodeId)
     const puts = this.#nodePuts(recordOf(hello))
@@ -105,17 +110,19 @@ export class LinkSession implements AgentSession, NodeLink {
     this.#checkOpen()
     const record = this.#term.memory.nodes.get(this.nodeId)
     if (!record) return
-    this.#term.writes.post(this.#nodePuts({ ...record, inventory: bounded(inventory) }))
+    this.#term.writes.post(this.#nodePuts({ ...record, inventory: boundedInventory(inventory) }))
     this.#term.wake()
   }
 
   lines(lines: readonly AttemptLine[]): void {
     this.#checkOpen()
     const { memory, parts, watchers } = this.#term
-    const current = lines.filter(({ id }) => {
-      const entry = memory.runs.get(id.runId)
-      return entry && isCurrent(entry, id, this.nodeId)
-    })
+    const current = lines
+      .filter(({ id }) => {
+        const entry = memory.runs.get(id.runId)
+        return entry && isCurrent(entry, id, this.nodeId)
+      })
+      .map(boundedLine)
     if (current.length > 0) parts.takeLines(current)
     for (const line of current) watchers.tell(line.id.runId, { kind: 'line', line })
   }
@@ -179,6 +186,8 @@ export class LinkSession implements AgentSession, NodeLink {
     const value = encode(record)
     const before = memory.nodes.get(record.id)
     if (before && encode(before) === value) return []
+    if (Buffer.byteLength(value) > maxNodeBytes)
+      throw new RpcError('RESOURCE_EXHAUSTED', 'What the node says of itself is too large to be kept.')
     memory.setNode(record)
     return [{ key: writes.keys.node(record.id), value }]
   }
@@ -234,17 +243,6 @@ function notLeading(): RpcError {
   return new RpcError('UNAVAILABLE', 'This coordinator does not lead any more.')
 }
 
-/** What of a node's own words is kept: its record must fit beside others in a transaction. */
-const kept = { gpus: 256, warnings: 50, warningCharacters: 500 }
-
 function recordOf({ nodeId, name, version, machineId, bootId, inventory }: AgentHello): NodeRecord {
-  return { id: nodeId, name, version, machineId, bootId, inventory: bounded(inventory) }
-}
-
-function bounded(inventory: Inventory): Inventory {
-  return {
-    ...inventory,
-    gpus: inventory.gpus.slice(0, kept.gpus),
-    warnings: inventory.warnings.slice(0, kept.warnings).map((line) => line.slice(0, kept.warningCharacters)),
-  }
+  return { id: nodeId, name, version, machineId, bootId, inventory }
 }

@@ -4,6 +4,7 @@ import type { ReportAnswer } from '../../proto/model/link.js'
 import { applyReport, release } from '../core/run-changes.js'
 import type { RunEntry } from '../leader/run-book.js'
 import type { Term } from '../leader/term.js'
+import { boundedReport } from './bounded.js'
 
 export interface Sender {
   readonly nodeId: string
@@ -37,7 +38,7 @@ export function takeReport(term: Term, sender: Sender, report: Report): ReportAn
     )
   }
   sender.fresh.delete(key)
-  term.memory.runs.set(entry, applyReport(entry.record, bounded(report), term.memory.runs.now(entry)))
+  term.memory.runs.set(entry, applyReport(entry.record, boundedReport(report), term.memory.runs.now(entry)))
   return { id, number, applied: true }
 }
 
@@ -49,12 +50,4 @@ export function isCurrent(entry: RunEntry, id: AttemptId, nodeId: string): boole
 function releaseFrom({ record }: RunEntry, { attempt }: AttemptId, nodeId: string) {
   const own = record.holdings.some((holding) => holding.attempt === attempt && holding.nodeId === nodeId)
   return own ? release(record, attempt) : record
-}
-
-const maxReasonCharacters = 2_000
-
-function bounded(report: Report): Report {
-  const { event } = report
-  if (!('reason' in event) || event.reason.length <= maxReasonCharacters) return report
-  return { ...report, event: { ...event, reason: `${event.reason.slice(0, maxReasonCharacters)}…` } }
 }

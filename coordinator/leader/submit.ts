@@ -9,7 +9,7 @@ import type { Term } from './term.js'
 import type { Put, RequestName, Submission, Submitted } from './types.js'
 
 /** A run's spec beyond this is refused: it must fit one transaction with its neighbours. */
-const maxSpecBytes = 640 * 1024
+export const maxSpecBytes = 640 * 1024
 
 /**
  * Answers once etcd has the run. All checks come first, then memory and the commit queue change in one go, so that nothing
