@@ -55,6 +55,10 @@ export class Leader {
 
   /** Begins to place, to archive and to look after silent nodes. */
   start(): void {
+    const { runs } = this.#term.memory
+    // The last leader may have ended between the unit that ended a run and the one that let its user's next one in.
+    for (const user of runs.concurrency.waitingUsers()) runs.fillSlots(user)
+    this.#term.writes.post()
     this.#term.archive.start()
     this.#term.highestRun.start()
     this.#wake()

@@ -15,6 +15,11 @@ export class Concurrency {
     return this.#waiting.get(user)?.size ?? 0
   }
 
+  /** Users who have runs that wait. */
+  waitingUsers(): readonly string[] {
+    return [...this.#waiting.keys()]
+  }
+
   /** The user's oldest waiting run. */
   oldest(user: string): number | undefined {
     return this.#waiting.get(user)?.oldest

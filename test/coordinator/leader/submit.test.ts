@@ -137,6 +137,20 @@ test('runs over the user’s limit wait in user_requested and follow one by one'
   t.is((await leader.run(5)).state, 'machine_requested')
 })
 
+test('a crash between the end of a run and the start of its user’s next one leaves nobody waiting', async (t) => {
+  const world = new World()
+  const leader = world.lead()
+  const limited = { ...ann, maxConcurrentRuns: 1 }
+  await leader.putUser(limited)
+  for (const _ of [1, 2]) await submit(leader, {}, limited)
+  const waiting = world.queue.stored.get(keys.runStatus(2)) ?? ''
+  await leader.steer('kill', limited, [1])
+  world.queue.stored.set(keys.runStatus(2), waiting)
+  const next = world.lead()
+  t.is((await next.run(2)).state, 'machine_requested')
+  t.regex(world.queue.stored.get(keys.runStatus(2)) ?? '', /"state":"machine_requested"/)
+})
+
 test('a spec of any kind comes back as it was, from memory and from etcd', async (t) => {
   const world = new World()
   const full = spec({
