@@ -35,6 +35,7 @@ const limits = z.strictObject({
   archive: z
     .strictObject({
       segmentRuns: count.default(defaults.archive.segmentRuns),
+      segmentBytes: count.default(defaults.archive.segmentBytes),
       segmentAfterMs: milliseconds.default(defaults.archive.segmentAfterMs),
       recentRuns: count.default(defaults.archive.recentRuns),
       cacheBytes: bytes.default(defaults.archive.cacheBytes),

@@ -10,7 +10,7 @@ import type { SegmentRecord } from '../core/records.js'
 import type { RunBook, RunEntry } from '../leader/run-book.js'
 import type { ArchiveSettings } from '../leader/types.js'
 import type { Writes } from '../leader/writes.js'
-import { type ArchivedRun, makeSegment, type OpenSegment, openSegment, runIn } from './segment.js'
+import { type ArchivedRun, linesOf, makeSegment, type OpenSegment, openSegment, runIn } from './segment.js'
 import { SegmentIndex } from './segment-index.js'
 
 export interface ArchiveParts {
@@ -163,10 +163,12 @@ export class Archive {
   async #writeSegment(): Promise<void> {
     const { objects, failpoints, writes, term } = this.#parts
     // An edit since the run was taken in may have changed it; what counts is what it is now.
-    const entries = [...this.#waiting.values()].slice(0, this.#settings.segmentRuns).map(({ entry }) => entry)
-    if (entries.length === 0) return
+    const { segmentRuns, segmentBytes } = this.#settings
+    const lines = linesOf(this.#entriesWaiting(), { runs: segmentRuns, bytes: segmentBytes })
+    if (lines.length === 0) return
+    const segment = makeSegment(lines, { number: this.#index.newest + 1, term })
+    const entries = lines.map(({ run }) => run)
     for (const entry of entries) entry.leaving = true
-    const segment = makeSegment(entries, { number: this.#index.newest + 1, term })
     try {
       failpoints.reach('archive.before-write')
       // What the segment holds must be in etcd before it can count as having left it.
@@ -185,6 +187,10 @@ export class Archive {
     }
     await this.#deleteRuns(entries, segment.record)
     await this.#parts.noteHighest()
+  }
+
+  *#entriesWaiting(): Iterable<RunEntry> {
+    for (const { entry } of this.#waiting.values()) yield entry
   }
 
   #leave(entry: RunEntry): void {

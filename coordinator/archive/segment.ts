@@ -9,19 +9,42 @@ export interface ArchivedRun {
   readonly record: RunRecord
 }
 
+/** A run as a line of a segment: `[spec, status]`, each as etcd had it. */
+export interface SegmentLine<Run extends ArchivedRun = ArchivedRun> {
+  readonly run: Run
+  readonly text: string
+}
+
+/** Of as many of the runs, from the first on, as one segment takes; of one at least, where there is one. */
+export function linesOf<Run extends ArchivedRun>(
+  runs: Iterable<Run>,
+  most: { readonly runs: number; readonly bytes: number },
+): readonly SegmentLine<Run>[] {
+  const lines: SegmentLine<Run>[] = []
+  let bytes = 0
+  for (const run of runs) {
+    const text = `[${encodeOrigin(run.origin)},${encodeStatus(run.record)}]\n`
+    bytes += Buffer.byteLength(text)
+    if (lines.length > 0 && (bytes > most.bytes || lines.length === most.runs)) break
+    lines.push({ run, text })
+  }
+  return lines
+}
+
 /**
- * A segment's bytes: a line for each run, ordered by id: `[spec, status]`, each as etcd had it. The term is part of the
- * object's name, so that a leader that was deposed while it wrote never touches what its successor has named.
+ * A segment's bytes: its lines, ordered by id. The term is part of the object's name, so that a leader that was deposed
+ * while it wrote never touches what its successor has named.
  */
 export function makeSegment(
-  runs: readonly ArchivedRun[],
+  lines: readonly SegmentLine[],
   name: { readonly number: number; readonly term: number },
 ): { readonly bytes: Buffer; readonly record: SegmentRecord } {
-  const ordered = [...runs].sort((a, b) => a.origin.id - b.origin.id)
-  const lines = ordered.map(({ origin, record }) => `[${encodeOrigin(origin)},${encodeStatus(record)}]\n`)
-  const bytes = Buffer.from(lines.join(''))
+  const ordered = [...lines].sort((a, b) => a.run.origin.id - b.run.origin.id)
+  const bytes = Buffer.from(ordered.map(({ text }) => text).join(''))
   const projects: Record<string, number> = {}
-  for (const { record } of ordered)
+  for (const {
+    run: { record },
+  } of ordered)
     if (record.project !== undefined) projects[record.project] = (projects[record.project] ?? 0) + 1
   return {
     bytes,
@@ -31,7 +54,7 @@ export function makeSegment(
       sha256: sha256(bytes),
       bytes: bytes.length,
       count: ordered.length,
-      ranges: rangesOf(ordered.map(({ origin }) => origin.id)),
+      ranges: rangesOf(ordered.map(({ run }) => run.origin.id)),
       projects,
     },
   }

@@ -67,6 +67,8 @@ export interface LeaderSettings {
 export interface ArchiveSettings {
   /** Runs that fill a segment. */
   readonly segmentRuns: number
+  /** A segment is closed before it becomes larger, unless it is one run. */
+  readonly segmentBytes: number
   /** A segment is closed unfilled when its oldest run has waited this long. */
   readonly segmentAfterMs: number
   /** Archived runs that stay in memory, newest first. */
@@ -88,6 +90,7 @@ export const defaultLeaderSettings = {
   allowProcessNodes: true,
   archive: {
     segmentRuns: 1_000,
+    segmentBytes: 16 * 1024 ** 2,
     segmentAfterMs: 60_000,
     recentRuns: 5_000,
     cacheBytes: 64 * 1024 ** 2,

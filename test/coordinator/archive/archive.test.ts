@@ -48,6 +48,46 @@ test('an unfilled segment is closed after a while', async (t) => {
   t.is(runKeys(world).length, 0)
 })
 
+const segments = (world: World) =>
+  [...world.objects.objects].filter(([name]) => name.endsWith('.jsonl')).map(([, bytes]) => bytes.length)
+
+test('large runs fill a segment by their bytes, one larger than that has one of its own', async (t) => {
+  const world = new World()
+  const leader = world.lead({ archive: { ...small.archive, segmentBytes: 10_000 } })
+  for (const size of [4_000, 4_000, 4_000, 20_000, 10])
+    await submit(leader, { description: 'x'.repeat(size) })
+  await leader.steer('kill', ann, [1, 2, 3, 4, 5])
+  await world.clock.advance(61_000)
+  await settle()
+  t.deepEqual(
+    segments(world).map((bytes) => Math.round(bytes / 4_000)),
+    [2, 1, 5, 0],
+  )
+  t.is(runKeys(world).length, 0)
+  t.deepEqual(await listAll(world.lead(small)), [5, 4, 3, 2, 1])
+})
+
+test('runs of which no segment could be made stay what they were, and leave later', async (t) => {
+  const world = new World()
+  const leader = world.lead(small)
+  let broken = false
+  const toJSON = () => {
+    if (broken) throw new Error('The text is too long.')
+    return {}
+  }
+  for (let run = 0; run < 4; run += 1) await submit(leader, { hyperparameters: { toJSON } as never })
+  broken = true
+  await leader.steer('kill', ann, [1, 2, 3, 4])
+  await settle()
+  t.is(leader.facts().waitingForArchive, 4)
+  await leader.setLabel(ann, 1, { label: 'late', remove: false })
+  t.false(world.queue.stored.has(keys.edit(1)), 'it is no edit of an archived run')
+  broken = false
+  await world.clock.advance(61_000)
+  t.is(leader.facts().archivedRuns, 4)
+  t.deepEqual((await world.lead(small).run(1)).labels, ['late'])
+})
+
 test('a run stays until its agent has let go of it', async (t) => {
   const world = new World()
   const { leader, agent } = await ready(world)
