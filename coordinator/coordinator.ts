@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../common/clock.js'
-import { invariant, messageOf } from '../common/errors.js'
+import { invariant, messageOf, RpcError } from '../common/errors.js'
 import type { Failpoints } from '../common/failpoint.js'
 import type { Log } from '../common/log.js'
 import type { Random } from '../common/random.js'
@@ -61,6 +61,8 @@ export class Coordinator {
   readonly #stopping = new AbortController()
   #members: Members | undefined
   #term: RunningTerm | undefined
+  /** Why this coordinator's last term could not begin, where somebody has to do something about it. */
+  #unfit: RpcError | undefined
   #campaigning: Promise<void> | undefined
 
   constructor(settings: CoordinatorSettings, parts: CoordinatorParts) {
@@ -143,6 +145,7 @@ export class Coordinator {
         await this.#lead(leadership)
       } catch (error) {
         log.error('This term has failed', { term: leadership.term, error })
+        this.#unfit = error instanceof RpcError && error.code === 'FAILED_PRECONDITION' ? error : undefined
         await leadership.resign()
         await clock.sleep(failedTermMs, signal).catch(() => undefined)
       }
@@ -163,6 +166,7 @@ export class Coordinator {
       })
       const term = await startTerm(this.#settings, this.#termParts(), leadership)
       this.#term = term
+      this.#unfit = undefined
       this.#showHealth()
       this.#parts.log.info('This coordinator is ready to lead', { term: leadership.term })
       await aborted(leadership.signal)
@@ -187,7 +191,7 @@ export class Coordinator {
     const term = this.#term
     if (term?.leadership.isLeading()) return { kind: 'here', leader: term.leader }
     const seen = this.#watch.current()
-    if (!seen || seen.id === this.#settings.id) return { kind: 'nobody' }
+    if (!seen || seen.id === this.#settings.id) return { kind: 'nobody', because: this.#unfit }
     return { kind: 'elsewhere', userAddress: seen.userAddress, agentAddress: seen.agentAddress }
   }
 

@@ -16,8 +16,8 @@ export interface Member {
 const ttlSeconds = 30
 const renewMs = 5_000
 
+/** Of any version: what a later one has beside these is for others, and one without them is not on the list. */
 const memberValue = z.object({
-  v: z.literal(1),
   id: z.string(),
   userAddress: z.string(),
   agentAddress: z.string(),
@@ -83,9 +83,8 @@ export class Members {
     if (this.#leaseId === undefined || (await etcd.keepLeaseAlive(this.#leaseId)) <= 0) await this.#announce()
     const { entries } = await etcd.range({ prefix: this.#prefix, limit: 100 })
     this.#others = entries
-      .map(({ value }) => memberValue.parse(JSON.parse(value)))
+      .flatMap(({ value }) => memberValue.safeParse(JSON.parse(value)).data ?? [])
       .filter(({ id }) => id !== this.#self.id)
-      .map(({ id, userAddress, agentAddress }) => ({ id, userAddress, agentAddress }))
   }
 
   async #announce(): Promise<void> {

@@ -13,7 +13,7 @@ import { compareHello } from './hello.js'
 import type { NodeLink } from './node-links.js'
 import { isCurrent, takeReport } from './take-reports.js'
 
-/** Of the link's messages: hellos of another version are refused. */
+/** Of the link's messages. Neighbouring versions understand one another; hellos of others are refused. */
 export const linkSchemaVersion = 1
 
 /** Of a node's record: half of what a transaction takes. */
@@ -217,7 +217,7 @@ export class LinkSession implements AgentSession, NodeLink {
         `The certificate is ${this.nodeId}'s, the hello ${hello.nodeId}'s.`,
       )
     }
-    if (hello.schemaVersion !== linkSchemaVersion) {
+    if (hello.schemaVersion < 1 || Math.abs(hello.schemaVersion - linkSchemaVersion) > 1) {
       throw new RpcError(
         'FAILED_PRECONDITION',
         `The agent speaks version ${hello.schemaVersion} of the link; this coordinator (${settings.version}) speaks ${linkSchemaVersion}.`,

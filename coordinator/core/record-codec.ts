@@ -1,3 +1,4 @@
+import { RpcError } from '../../common/errors.js'
 import type { RunState } from '../../proto/model/run-state.js'
 import type { RunOrigin, RunRecord } from './records.js'
 
@@ -11,12 +12,13 @@ export function encode(record: object): string {
   return JSON.stringify({ v: schemaVersion, ...record })
 }
 
-/** Throws on what is no record of a known version. `what` names it in the error. */
+/** FAILED_PRECONDITION: a record of an unknown version. Throws on what is none at all. `what` names it in the error. */
 export function decode<T>(value: string, what: string): T {
   const parsed: unknown = JSON.parse(value)
   const version = typeof parsed === 'object' && parsed !== null && 'v' in parsed ? parsed.v : undefined
   if (version !== schemaVersion) {
-    throw new Error(
+    throw new RpcError(
+      'FAILED_PRECONDITION',
       `The record ${what} has schema version ${String(version)}; this coordinator reads ${schemaVersion}. Upgrade it.`,
     )
   }

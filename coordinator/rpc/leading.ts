@@ -5,7 +5,11 @@ import type { Leader } from '../leader.js'
 export type Leading =
   | { readonly kind: 'here'; readonly leader: Leader }
   | { readonly kind: 'elsewhere'; readonly userAddress: string; readonly agentAddress: string }
-  | { readonly kind: 'nobody' }
+  | {
+      readonly kind: 'nobody'
+      /** What keeps this coordinator from it, where that does not pass by itself. */
+      readonly because?: RpcError | undefined
+    }
 
 export function noLeader(): RpcError {
   return new RpcError('UNAVAILABLE', 'No coordinator leads at the moment; one will within seconds.', {

@@ -54,7 +54,7 @@ export class UserEndpoint {
         if (wasForwarded(live.metadata)) throw noLeader()
         return { kind: 'forward', client: this.#leaders.to(leading.userAddress) }
       case 'nobody':
-        throw noLeader()
+        throw leading.because ?? noLeader()
     }
   }
 }

@@ -166,8 +166,13 @@ test('another node speaks for no run but its own', async (t) => {
     (t.throws(() => liar.session?.hello({ ...liar.hello(), nodeId: 'n1' })) as RpcError).code,
     'PERMISSION_DENIED',
   )
-  const odd = t.throws(() => liar.session?.hello({ ...liar.hello(), schemaVersion: 9 }))
-  t.is((odd as RpcError).code, 'FAILED_PRECONDITION')
+  for (const schemaVersion of [0, 3, 9]) {
+    const odd = t.throws(() => liar.session?.hello({ ...liar.hello(), schemaVersion }), {
+      message: /speaks 1/,
+    })
+    t.is((odd as RpcError).code, 'FAILED_PRECONDITION')
+  }
+  t.notThrows(() => liar.session?.hello({ ...liar.hello(), schemaVersion: 2 }), 'a neighbouring version')
 })
 
 test('devices are free when their agent says so, not when the run has ended', async (t) => {

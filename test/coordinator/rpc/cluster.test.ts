@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import anyTest, { type TestFn } from 'ava'
-import { RpcError } from '../../../common/errors.js'
+import { messageOf, RpcError } from '../../../common/errors.js'
 import { silentLog } from '../../../common/log.js'
 import { makeKeys } from '../../../coordinator/store/keys.js'
 import { runSpecToWire } from '../../../proto/convert/run-spec.js'
@@ -109,8 +109,25 @@ test('a new cluster whose store cannot be used is led by nobody until it can', a
   const cluster = await startCluster({ settings: { storeDir }, log: { ...silentLog, error } })
   t.teardown(() => cluster.stop())
   await Promise.race([termFailed, untilLed(cluster.users())])
-  await t.throwsAsync(cluster.users().call(getCluster, {}), { code: 'UNAVAILABLE' })
+  const refused = () =>
+    cluster
+      .users()
+      .call(getCluster, {})
+      .then(() => undefined, messageOf)
+  t.regex((await refused()) ?? 'nothing was refused', /cannot become the store: it is not empty/)
   rmSync(other)
-  await untilLed(cluster.users())
+  while ((await refused()) !== undefined);
   t.true(existsSync(join(storeDir, markPath)))
+})
+
+test('a coordinator that is too old for what etcd holds says which version it reads', async (t) => {
+  const cluster = await startCluster()
+  t.teardown(() => cluster.stop())
+  await untilLed(cluster.users())
+  const etcd = cluster.etcd.connect()
+  const { setting, leader } = makeKeys('spell/')
+  const puts = [{ key: setting('later'), value: '{"v":2,"name":"later"}' }]
+  await etcd.transact({ compares: [], puts, deletes: [leader] })
+  const error = await t.throwsAsync(untilLed(cluster.users()), { code: 'FAILED_PRECONDITION' })
+  t.regex(error?.message ?? '', /setting\/later has schema version 2; this coordinator reads 1/)
 })
