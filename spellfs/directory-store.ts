@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { constants, type Dirent } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import type { Clock } from '../common/clock.js'
 import { RpcError } from '../common/errors.js'
 import { diskTrouble, systemCode } from './disk-errors.js'
@@ -18,7 +18,7 @@ import {
   type StoredObject,
 } from './object-store.js'
 import { settleFiles } from './settle-files.js'
-import { readMark, syncFolder } from './store-mark.js'
+import { internalFolder, internalFolderMode, readMark, syncFolder } from './store-mark.js'
 import { writeAtOnce, writeBytes, writeStream } from './write-bytes.js'
 
 export interface DirectoryStoreSettings {
@@ -56,7 +56,7 @@ export class DirectoryStore implements ObjectStore {
     return this.#use(name, async (path) => {
       const temporary = await this.#temporaryPath()
       try {
-        const file = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644)
+        const file = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, fileMode(name))
         let stored: StoredObject
         try {
           stored = await writeBytes(file, bytes, options)
@@ -223,7 +223,8 @@ export class DirectoryStore implements ObjectStore {
     if (this.#madeFolders.has(folder)) return
     // Nothing may be made where the store only was a moment ago.
     await this.#checkMark(true)
-    const first = await mkdir(folder, { recursive: true })
+    const mode = folderMode(relative(this.#directory, folder))
+    const first = await mkdir(folder, { recursive: true, mode })
     if (first !== undefined) {
       for (let path = folder; path.length >= first.length; path = dirname(path))
         await syncFolder(dirname(path))
@@ -252,6 +253,14 @@ export class DirectoryStore implements ObjectStore {
       } else if (entry.isFile() && whole > after) yield whole
     }
   }
+}
+
+/** What Spell keeps for itself (runs with their environment variables, logs, code) is for its owner alone. */
+const fileMode = (name: string): number => (isInternal(name) ? 0o600 : 0o644)
+const folderMode = (name: string): number => (isInternal(name) ? internalFolderMode : 0o755)
+
+function isInternal(name: string): boolean {
+  return name === internalFolder || isBelow(name, internalFolder)
 }
 
 function isBelow(name: string, prefix: string): boolean {

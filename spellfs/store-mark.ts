@@ -6,7 +6,10 @@ import { diskTrouble, systemCode } from './disk-errors.js'
 // A directory store proves itself by a small file that names its cluster: an empty mount point, another cluster's store or
 // a wrong path is noticed before anything is read or written.
 
-export const markPath = '.spell/mark'
+/** Of the names in a store that are Spell's own; nobody but its owner looks into it. */
+export const internalFolder = '.spell'
+export const internalFolderMode = 0o700
+export const markPath = `${internalFolder}/mark`
 
 /**
  * Makes a directory the store of a cluster. Safe to repeat. FAILED_PRECONDITION when it is another cluster's, or holds
@@ -22,7 +25,9 @@ export async function markDirectoryStore(directory: string, cluster: string): Pr
         'FAILED_PRECONDITION',
         `${directory} is the store of the cluster ${found}, not of ${cluster}.`,
       )
-    const others = (await readdir(directory)).filter((name) => name !== '.spell' && name !== 'lost+found')
+    const others = (await readdir(directory)).filter(
+      (name) => name !== internalFolder && name !== 'lost+found',
+    )
     if (others.length > 0)
       throw new RpcError(
         'FAILED_PRECONDITION',
@@ -47,8 +52,8 @@ export async function readMark(directory: string): Promise<string | undefined> {
 
 async function writeMark(directory: string, cluster: string): Promise<void> {
   const mark = join(directory, markPath)
-  await mkdir(join(directory, '.spell'), { recursive: true })
-  const file = await open(`${mark}.new`, 'w')
+  await mkdir(join(directory, internalFolder), { recursive: true, mode: internalFolderMode })
+  const file = await open(`${mark}.new`, 'w', 0o600)
   try {
     await file.writeFile(`${JSON.stringify({ v: 1, cluster })}\n`)
     await file.sync()
@@ -56,7 +61,7 @@ async function writeMark(directory: string, cluster: string): Promise<void> {
     await file.close()
   }
   await rename(`${mark}.new`, mark)
-  for (const folder of [join(directory, '.spell'), directory]) await syncFolder(folder)
+  for (const folder of [join(directory, internalFolder), directory]) await syncFolder(folder)
 }
 
 /** Makes the names in a folder durable. */

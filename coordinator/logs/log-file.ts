@@ -10,7 +10,7 @@ const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
 /** Most logs are new: this saves asking how long they are. undefined: it was there. */
 export async function openNew(path: string): Promise<number | undefined> {
   try {
-    return await openFile(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644)
+    return await openFile(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return undefined
     throw error

@@ -141,7 +141,7 @@ export class LogFiles {
   async #prepare(folder: string): Promise<void> {
     if (this.#prepared.has(folder)) return
     await this.#parts.checkPresent()
-    await makeFolder(folder, { recursive: true })
+    await makeFolder(folder, { recursive: true, mode: 0o700 })
     await syncFolder(this.#parts.directory)
     this.#prepared.add(folder)
   }

@@ -121,7 +121,7 @@ export class LogPacks {
 
   async #begin(folder: string): Promise<ActivePack> {
     const path = join(folder, `${randomBytes(6).toString('hex')}.pack`)
-    const fd = await openFile(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644)
+    const fd = await openFile(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
     await syncFolder(folder)
     this.#synced()
     return { path, fd, tail: 0 }

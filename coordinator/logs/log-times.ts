@@ -70,7 +70,7 @@ export class LogTimes {
     const waiting = this.#waiting
     this.#waiting = []
     try {
-      const fd = await openFile(this.#path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o644)
+      const fd = await openFile(this.#path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)
       try {
         const { first, last } = await endsOf(fd)
         this.#firstMs = first?.atMs ?? this.#firstMs

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import test, { type ExecutionContext } from 'ava'
@@ -44,6 +44,17 @@ test('what is not there is undefined, NOT_FOUND to read, and fine to delete', as
   await store.delete('a/b')
   t.is(await store.head('a/b'), undefined)
   t.is(await store.head('a'), undefined)
+})
+
+test('what is below .spell is for the owner alone, the rest is as the umask has it', async (t) => {
+  const { store, directory } = await makeStore(t)
+  await store.put('.spell/archive/1.1.jsonl', Buffer.from('x'))
+  await store.put('runs/1/x', Buffer.from('x'))
+  const modeOf = async (name: string) => (await stat(join(directory, name))).mode & 0o777
+  for (const folder of ['.spell', '.spell/archive', '.spell/temporary']) t.is(await modeOf(folder), 0o700)
+  for (const file of ['.spell/mark', '.spell/archive/1.1.jsonl']) t.is(await modeOf(file), 0o600)
+  t.is(await modeOf('runs/1'), 0o755 & ~process.umask())
+  t.is(await modeOf('runs/1/x'), 0o644 & ~process.umask())
 })
 
 const badName = test.macro<[string]>({

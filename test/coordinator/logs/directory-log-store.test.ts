@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
@@ -20,6 +20,14 @@ test('bytes are where they were put, in the file of run and attempt', async (t) 
   t.is(await readAll(logs, 2, 6), 'e\ntw')
   t.is(await readAll(logs, 0, 1000), 'one\ntwo\n')
   t.is(await readAll(logs, 8, 1000), '')
+})
+
+test('logs are for the owner alone', async (t) => {
+  const { logs, directory } = await makeLogs(t)
+  await logs.write(id, 0, Buffer.alloc(3_000_000, 'x'))
+  const names = await readdir(directory, { recursive: true })
+  t.true(names.length > 1)
+  for (const name of names) t.is((await stat(join(directory, name))).mode & 0o077, 0, name)
 })
 
 test('a repeated chunk changes nothing, an overlapping one brings what is new', async (t) => {
