@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { invariant, RpcError } from '../common/errors.js'
 import { pathTrouble } from './paths.js'
 
@@ -28,27 +29,32 @@ export interface ManifestLink {
   readonly modifiedAtMs: number
 }
 
+const head = '{"v":1,"entries":[\n'
+const tail = '\n]}\n'
+
 /** The manifest's bytes. The entries may come in any order; two of one path are a bug. */
 export function encodeManifest(entries: readonly ManifestEntry[]): Buffer {
   const sorted = [...entries].sort((a, b) => comparePaths(a.path, b.path))
   for (const [index, entry] of sorted.entries())
     invariant(entry.path !== sorted[index - 1]?.path, `a manifest has ${JSON.stringify(entry.path)} once`)
-  return Buffer.from(`{"v":1,"entries":[\n${sorted.map(encodeEntry).join(',\n')}\n]}\n`)
+  return Buffer.from(`${head}${sorted.map(encodeEntry).join(',\n')}${tail}`)
 }
 
+/** The event loop waits at most for so many entries of a manifest: a run may have saved two million. */
+export const entriesPerTurn = 1_000
+
 /** Reads and checks a manifest; entries come back ordered by path. INVALID_ARGUMENT when it is not one of ours. */
-export function decodeManifest(bytes: Uint8Array): readonly ManifestEntry[] {
-  const value = parseJson(bytes)
-  if (!isObject(value) || value.v !== 1 || !Array.isArray(value.entries))
-    throw refuse('this version does not know its form')
-  const entries = value.entries.map(decodeEntry)
-  for (let index = 1; index < entries.length; index++) {
-    const before = entries[index - 1]
-    const entry = entries[index]
-    if (before && entry && comparePaths(before.path, entry.path) >= 0)
-      throw refuse('its entries are not ordered')
+export async function decodeManifest(bytes: Uint8Array): Promise<readonly ManifestEntry[]> {
+  const entries: ManifestEntry[] = []
+  const refuseFileAsFolder = fileAsFolderCheck()
+  for (const line of linesOf(bytes)) {
+    const entry = decodeEntry(parseJson(line))
+    const before = entries.at(-1)
+    if (before && comparePaths(before.path, entry.path) >= 0) throw refuse('its entries are not ordered')
+    refuseFileAsFolder(entry.path)
+    entries.push(entry)
+    if (entries.length % entriesPerTurn === 0) await setImmediate()
   }
-  refuseFilesAsFolders(entries)
   return entries
 }
 
@@ -82,23 +88,43 @@ function decodeEntry(value: unknown): ManifestEntry {
   return { path, kind, sizeBytes, mode, modifiedAtMs, sha256 }
 }
 
-function refuseFilesAsFolders(entries: readonly ManifestEntry[]): void {
-  const paths = new Set(entries.map((entry) => entry.path))
+/** To be asked of each path in their order, in which a folder's own name comes before all that is in it. */
+function fileAsFolderCheck(): (path: string) => void {
+  const paths = new Set<string>()
   const checked = new Set<string>()
-  for (const { path } of entries)
+  return (path) => {
+    paths.add(path)
     for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
       const folder = path.slice(0, slash)
       if (checked.has(folder)) break
       checked.add(folder)
       if (paths.has(folder)) throw refuse(`${JSON.stringify(folder)} is both a file and a folder`)
     }
+  }
 }
 
-function parseJson(bytes: Uint8Array): unknown {
+/** The lines between head and tail, each an entry, without the commas between them. */
+function* linesOf(bytes: Uint8Array): Iterable<Uint8Array> {
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const end = all.length - tail.length
+  const isFramed = all.subarray(0, head.length).equals(Buffer.from(head))
+  if (!isFramed || end < head.length || !all.subarray(end).equals(Buffer.from(tail)))
+    throw refuse('this version does not know its form')
+  for (let start = head.length; start < end; ) {
+    const comma = all.indexOf(',\n', start)
+    const lineEnd = comma < 0 || comma > end ? end : comma
+    yield all.subarray(start, lineEnd)
+    start = lineEnd + 2
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+function parseJson(line: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return JSON.parse(utf8.decode(line))
   } catch (error) {
-    throw new RpcError('INVALID_ARGUMENT', 'The manifest is refused: it is not JSON in UTF-8.', {
+    throw new RpcError('INVALID_ARGUMENT', 'The manifest is refused: an entry is not JSON in UTF-8.', {
       cause: error,
     })
   }

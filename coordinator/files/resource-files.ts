@@ -3,7 +3,7 @@ import { RpcError } from '../../common/errors.js'
 import { messageBytes, pageBytes } from '../../proto/message-bytes.js'
 import type { FileEntry, FilePart } from '../../proto/model/files.js'
 import { directoryEntry, entriesBelow, entryAt, fileEntry, listManifest } from '../../spellfs/listing.js'
-import { decodeManifest, type ManifestEntry, type ManifestFile, sha256Hex } from '../../spellfs/manifest.js'
+import { decodeManifest, type ManifestEntry, type ManifestFile } from '../../spellfs/manifest.js'
 import type { ObjectStore } from '../../spellfs/object-store.js'
 import { manifestName, outputsPrefix, parseResourcePath } from '../../spellfs/paths.js'
 import { readWhole } from './read-whole.js'
@@ -34,7 +34,10 @@ export interface FileReadRequest {
   readonly offset: number
 }
 
-const maxManifestCacheBytes = 64 * 1024 * 1024
+/** `cacheBytes`: memory for manifests that were read. */
+export const defaultResourceFilesSettings = { cacheBytes: 64 * 1024 * 1024 }
+
+const largeManifestKeptMs = 60_000
 const maxManifestBytes = 1024 * 1024 * 1024
 const defaultPageSize = 1000
 const maxPageSize = 10_000
@@ -46,15 +49,24 @@ const maxPageSize = 10_000
 export class ResourceFiles {
   readonly #store: ObjectStore
   readonly #runs: RunRecords
-  readonly #manifests = new LRUCache<string, readonly ManifestEntry[]>({
-    maxSize: maxManifestCacheBytes,
-    // About what an entry takes in memory.
-    sizeCalculation: (entries) => 300 * entries.length + 1,
+  readonly #manifests: LRUCache<string, readonly ManifestEntry[]>
+  /** The newest of those too large for the others' cache, for as long as somebody goes from page to page. */
+  readonly #largeManifest = new LRUCache<string, readonly ManifestEntry[]>({
+    max: 1,
+    ttl: largeManifestKeptMs,
+    updateAgeOnGet: true,
+    ttlAutopurge: true,
   })
+  readonly #reading = new Map<string, Promise<readonly ManifestEntry[]>>()
 
-  constructor(store: ObjectStore, runs: RunRecords) {
+  constructor(store: ObjectStore, runs: RunRecords, { cacheBytes } = defaultResourceFilesSettings) {
     this.#store = store
     this.#runs = runs
+    this.#manifests = new LRUCache({
+      maxSize: cacheBytes,
+      // About what an entry takes in memory.
+      sizeCalculation: (entries) => 300 * entries.length + 1,
+    })
   }
 
   /** The entries directly below a path (or all files below), or the file itself. NOT_FOUND: nothing is there. */
@@ -72,9 +84,11 @@ export class ResourceFiles {
           path: resource.path,
           recursive: request.recursive,
           head: `runs/${resource.runId}/`,
+          after: lastPathOf(request.pageToken),
         })
         if (!entries) throw notFound(request.path)
-        return page(outputs.finished ? entries : entries.map(unfinished), pageSize, request.pageToken)
+        const shown = page(entries, pageSize)
+        return outputs.finished ? shown : { ...shown, entries: shown.entries.map(unfinished) }
       }
       case 'uploads':
         return whole([])
@@ -138,40 +152,44 @@ export class ResourceFiles {
   async #manifestOf(runId: number, outputs: RunOutputs): Promise<readonly ManifestEntry[]> {
     const { manifestSha256 } = outputs
     if (manifestSha256 === undefined) return []
-    const known = this.#manifests.get(manifestSha256)
+    const known = this.#manifests.get(manifestSha256) ?? this.#largeManifest.get(manifestSha256)
     if (known) return known
     const name = manifestName(runId, outputs.attempt)
-    const bytes = await readWhole(this.#store.read(name), maxManifestBytes, name)
-    if (sha256Hex(bytes) !== manifestSha256)
-      throw new RpcError(
-        'DATA_LOSS',
-        `${name} in the store is not the manifest that run ${runId} was saved with.`,
-      )
-    const entries = decodeManifest(bytes)
-    this.#manifests.set(manifestSha256, entries)
+    const reading = this.#reading.get(manifestSha256) ?? this.#readManifest(name, manifestSha256)
+    this.#reading.set(manifestSha256, reading)
+    try {
+      return await reading
+    } finally {
+      this.#reading.delete(manifestSha256)
+    }
+  }
+
+  async #readManifest(name: string, sha256: string): Promise<readonly ManifestEntry[]> {
+    const bytes = await readWhole(verified(this.#store.read(name), name, sha256), maxManifestBytes, name)
+    const entries = await decodeManifest(bytes)
+    this.#manifests.set(sha256, entries)
+    if (!this.#manifests.has(sha256)) this.#largeManifest.set(sha256, entries)
     return entries
   }
 }
 
-function page(entries: readonly FileEntry[], size: number, token: string): FileList {
-  const after = token === '' ? undefined : Buffer.from(token, 'base64url').toString()
-  const first = after === undefined ? 0 : entries.findIndex((entry) => entry.path > after)
-  if (first < 0) return whole([])
-  const shown = fitting(entries.slice(first, first + size))
-  const last = shown.at(-1)
-  const more = last !== undefined && first + shown.length < entries.length
-  return { entries: shown, nextPageToken: more ? Buffer.from(last.path).toString('base64url') : '' }
+/** As many of the first as are wanted, and as a message takes. */
+function page(entries: Iterable<FileEntry>, size: number): FileList {
+  const shown: FileEntry[] = []
+  let bytes = 0
+  for (const entry of entries) {
+    const last = shown.at(-1)
+    if (last && (shown.length === size || bytes >= pageBytes))
+      return { entries: shown, nextPageToken: Buffer.from(last.path).toString('base64url') }
+    shown.push(entry)
+    bytes += messageBytes(entry)
+  }
+  return whole(shown)
 }
 
-/** As many of the first as a page may have bytes. */
-function fitting(entries: readonly FileEntry[]): readonly FileEntry[] {
-  let bytes = 0
-  const end = entries.findIndex((entry) => {
-    const isFull = bytes >= pageBytes
-    bytes += messageBytes(entry)
-    return isFull
-  })
-  return end < 0 ? entries : entries.slice(0, end)
+/** The path that a page ended with, out of the token it gave; undefined: the first page is asked for. */
+function lastPathOf(pageToken: string): string | undefined {
+  return pageToken === '' ? undefined : Buffer.from(pageToken, 'base64url').toString()
 }
 
 function whole(entries: readonly FileEntry[]): FileList {

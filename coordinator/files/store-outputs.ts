@@ -1,7 +1,8 @@
+import { setImmediate } from 'node:timers/promises'
 import { RpcError } from '../../common/errors.js'
 import type { AttemptId } from '../../proto/model/attempt.js'
 import type { OutputFile, OutputPart } from '../../proto/model/files.js'
-import { decodeManifest, type ManifestFile, sha256Hex } from '../../spellfs/manifest.js'
+import { decodeManifest, entriesPerTurn, type ManifestEntry } from '../../spellfs/manifest.js'
 import type { ObjectStore, StoredObject } from '../../spellfs/object-store.js'
 import { manifestName, outputsPrefix, pathTrouble } from '../../spellfs/paths.js'
 import { ByteQueue } from './byte-queue.js'
@@ -42,15 +43,12 @@ export async function storeOutputs(
     await receiver.abandon(error)
     throw error
   }
-  const manifest = receiver.manifest()
-  const entries = decodeManifest(manifest)
-  const files = entries.filter((entry) => entry.kind === 'file')
-  compare(files, receiver.stored)
+  const entries = await decodeManifest(receiver.manifest())
+  const totalBytes = await compare(entries, receiver.stored)
   await store.settle(prefix)
   signal.throwIfAborted()
-  const sha256 = sha256Hex(manifest)
-  await store.put(manifestName(id.runId, id.attempt), manifest, { sha256, signal })
-  const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0)
+  const name = manifestName(id.runId, id.attempt)
+  const { sha256 } = await store.put(name, receiver.manifestPieces(), { signal })
   return { manifestSha256: sha256, files: entries.length, totalBytes }
 }
 
@@ -100,6 +98,11 @@ class Receiver {
     return Buffer.concat(this.#manifest)
   }
 
+  /** The same as it came, so that nobody has to hash it in one go. */
+  async *manifestPieces(): AsyncGenerator<Uint8Array> {
+    yield* this.#manifest
+  }
+
   /** Ends what is being written, so that nothing goes on after the call. Safe after a failure. */
   async abandon(error: unknown): Promise<void> {
     this.#current?.fail(error)
@@ -147,14 +150,26 @@ class Receiver {
   }
 }
 
-function compare(files: readonly ManifestFile[], stored: ReadonlyMap<string, StoredObject>): void {
-  for (const { path, sizeBytes, sha256 } of files) {
+/** Gives the bytes of all files. */
+async function compare(
+  entries: readonly ManifestEntry[],
+  stored: ReadonlyMap<string, StoredObject>,
+): Promise<number> {
+  let files = 0
+  let totalBytes = 0
+  for (const [index, entry] of entries.entries()) {
+    if (index % entriesPerTurn === 0) await setImmediate()
+    if (entry.kind !== 'file') continue
+    const { path, sizeBytes, sha256 } = entry
     const got = stored.get(path)
     if (!got) throw refuse(`${JSON.stringify(path)} is in the manifest and was not sent`)
     if (got.sizeBytes !== sizeBytes || got.sha256 !== sha256)
       throw new RpcError('DATA_LOSS', `${JSON.stringify(path)} did not arrive as the manifest has it.`)
+    files += 1
+    totalBytes += sizeBytes
   }
-  if (files.length !== stored.size) throw refuse('a file was sent that is not in the manifest')
+  if (files !== stored.size) throw refuse('a file was sent that is not in the manifest')
+  return totalBytes
 }
 
 function refuse(why: string): RpcError {
