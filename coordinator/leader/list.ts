@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { RpcError } from '../../common/errors.js'
 import { isFinal } from '../../proto/model/run-state.js'
 import type { RunView } from '../core/records.js'
@@ -9,6 +10,9 @@ import { nodeName, settledView, viewOf } from './views.js'
 
 /** What one page may cost: a filter that nothing matches must not read the whole archive in one call. */
 const pageCost = { ids: 50_000, segments: 4 }
+
+/** The event loop waits at most for so many runs of a list: one out of the archive has to be parsed. */
+const idsPerTurn = 100
 
 /** Newest first; a page token is the id below which the next page begins. */
 export async function listRuns(term: Term, filter: RunFilter): Promise<RunPage> {
@@ -57,6 +61,7 @@ async function findWithin(
 ): Promise<FoundRun | 'too much' | 'away' | undefined> {
   if (cost.ids === 0) return 'too much'
   cost.ids -= 1
+  if (cost.ids % idsPerTurn === 0) await setImmediate()
   const known = term.memory.runs.get(id) ?? term.archive.peek(id)
   if (known) return known
   if (!term.archive.has(id)) return undefined
