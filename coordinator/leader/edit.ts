@@ -17,6 +17,16 @@ export async function lookUp(term: Term, id: number): Promise<FoundRun | undefin
   return term.memory.runs.get(id) ?? (await term.archive.find(id))
 }
 
+/** Several at once. All are found before the caller changes any, so that a store that is away leaves nothing half done. */
+export async function lookUpAll(
+  term: Term,
+  ids: readonly number[],
+): Promise<ReadonlyMap<number, FoundRun | undefined>> {
+  const found = new Map<number, FoundRun | undefined>()
+  for (const id of new Set(ids)) found.set(id, await lookUp(term, id))
+  return found
+}
+
 export function noSuchRun(term: Term, id: number): RpcError {
   const { counter } = term.memory
   return new RpcError(
@@ -58,6 +68,7 @@ export async function labelRun(
   const found = await lookUp(term, id)
   if (!found) throw noSuchRun(term, id)
   check(found.origin.creator)
+  term.writes.checkRoom()
   const { labels } = editable(term, found)
   const others = labels.filter((label) => label !== change.label)
   if (change.remove && others.length === labels.length)

@@ -1,10 +1,10 @@
 import { RpcError } from '../../common/errors.js'
 import { encode } from '../core/record-codec.js'
 import type { Project, ProjectView, User } from '../core/records.js'
-import { changeRun, editable, lookUp, noSuchRun } from './edit.js'
+import { changeRun, editable, lookUp, lookUpAll, noSuchRun } from './edit.js'
 import { maySteer } from './steer.js'
 import type { Term } from './term.js'
-import type { ProjectEdit, Steered } from './types.js'
+import type { ProjectEdit, Put, Steered } from './types.js'
 
 export async function createProject(
   term: Term,
@@ -98,17 +98,19 @@ export async function moveRuns(
     unknown: [] as number[],
     notPermitted: [] as number[],
   }
-  for (const id of new Set(move.ids)) {
-    const found = await lookUp(term, id)
+  const puts: Put[] = []
+  const all = await lookUpAll(term, move.ids)
+  term.writes.checkRoom()
+  for (const [id, found] of all) {
     if (!found) steered.unknown.push(id)
     else if (!maySteer(move.user, found.origin.creator)) steered.notPermitted.push(id)
     else {
       if (move.from !== undefined && editable(term, found).project !== move.from) continue
-      term.writes.post(changeRun(term, found, { project: move.to }))
+      puts.push(...changeRun(term, found, { project: move.to }))
       steered.done.push(id)
     }
   }
-  await term.writes.seen()
+  await term.writes.commitEach(puts)
   return steered
 }
 
@@ -139,6 +141,7 @@ function owned(term: Term, user: User, name: string): Project {
 }
 
 function putProject(term: Term, project: Project): Promise<void> {
+  term.writes.checkRoom()
   term.memory.projects.set(project.name, project)
   return term.writes.commit([{ key: term.writes.keys.project(project.name), value: encode(project) }])
 }

@@ -3,27 +3,39 @@ import { isFinal } from '../../proto/model/run-state.js'
 import { prepareOrders } from '../agents/orders.js'
 import type { User } from '../core/records.js'
 import { ask } from '../core/run-changes.js'
-import { changeRun, lookUp } from './edit.js'
+import { changeRun, type FoundRun, lookUpAll } from './edit.js'
 import type { RunEntry } from './run-book.js'
 import type { Term } from './term.js'
 import type { SteerAction, Steered } from './types.js'
 
 type Outcome = keyof Steered
 
-/** Stops, kills or archives runs; each id is judged by itself. Answers after all of it is committed. */
-export async function steerRuns(
+/** Stops or kills runs, or archives them; each id is judged by itself. Answers after all of it is committed. */
+export function steerRuns(
   term: Term,
   action: SteerAction,
   user: User,
   ids: readonly number[],
 ): Promise<Steered> {
-  const steered = { done: [], alreadyFinished: [], unknown: [], notPermitted: [] } as Record<
-    Outcome,
-    number[]
-  >
+  return action === 'archive' ? archiveRuns(term, user, ids) : askRuns(term, action, user, ids)
+}
+
+/** Members steer their own runs, admins everyone's, viewers none. */
+export function maySteer(user: User, creator: string): boolean {
+  return user.role === 'admin' || (user.role === 'member' && user.name === creator)
+}
+
+async function askRuns(
+  term: Term,
+  action: 'stop' | 'kill',
+  user: User,
+  ids: readonly number[],
+): Promise<Steered> {
+  term.writes.checkRoom()
+  const steered = noneSteered()
   const asked: RunEntry[] = []
   for (const id of new Set(ids)) {
-    const outcome = action === 'archive' ? await archiveOne(term, user, id) : askOne(term, action, user, id)
+    const outcome = askOne(term, action, user, id)
     if (typeof outcome === 'string') steered[outcome].push(id)
     else {
       asked.push(outcome)
@@ -41,11 +53,6 @@ export async function steerRuns(
   return steered
 }
 
-/** Members steer their own runs, admins everyone's, viewers none. */
-export function maySteer(user: User, creator: string): boolean {
-  return user.role === 'admin' || (user.role === 'member' && user.name === creator)
-}
-
 function askOne(term: Term, action: 'stop' | 'kill', user: User, id: number): Outcome | RunEntry {
   const entry = term.memory.runs.get(id)
   if (!entry) return term.archive.has(id) ? 'alreadyFinished' : 'unknown'
@@ -56,12 +63,26 @@ function askOne(term: Term, action: 'stop' | 'kill', user: User, id: number): Ou
   return entry
 }
 
-async function archiveOne(term: Term, user: User, id: number): Promise<Outcome> {
-  const found = await lookUp(term, id)
-  if (!found) return 'unknown'
-  if (!maySteer(user, found.origin.creator)) return 'notPermitted'
-  if (!isFinal(found.record.state))
-    throw new RpcError('FAILED_PRECONDITION', `Run ${id} has not finished; only finished runs are archived.`)
-  term.writes.post(changeRun(term, found, { archived: true }))
-  return 'done'
+/** FAILED_PRECONDITION: one of them has not finished; then none of them is archived. */
+async function archiveRuns(term: Term, user: User, ids: readonly number[]): Promise<Steered> {
+  const steered = noneSteered()
+  const archived: FoundRun[] = []
+  for (const [id, found] of await lookUpAll(term, ids)) {
+    const outcome = !found ? 'unknown' : maySteer(user, found.origin.creator) ? 'done' : 'notPermitted'
+    steered[outcome].push(id)
+    if (!found || outcome !== 'done') continue
+    if (!isFinal(found.record.state))
+      throw new RpcError(
+        'FAILED_PRECONDITION',
+        `Run ${id} has not finished; only finished runs are archived.`,
+      )
+    archived.push(found)
+  }
+  term.writes.checkRoom()
+  await term.writes.commitEach(archived.flatMap((found) => changeRun(term, found, { archived: true })))
+  return steered
+}
+
+function noneSteered(): Record<Outcome, number[]> {
+  return { done: [], alreadyFinished: [], unknown: [], notPermitted: [] }
 }

@@ -80,7 +80,7 @@ export function answeredBefore(term: Term, request: RequestName): Promise<Submit
 }
 
 function checkRoom(term: Term): void {
-  const { memory, parts, settings, restoreGuard } = term
+  const { memory, parts, settings, restoreGuard, writes } = term
   restoreGuard.check(memory.counter)
   memory.requests.checkRoom(parts.clock.now())
   const { bytes, quotaBytes } = parts.etcdSize()
@@ -90,11 +90,7 @@ function checkRoom(term: Term): void {
       `etcd holds ${megabytes(bytes)} of its ${megabytes(quotaBytes)}: no run is accepted until finished ones have left it.`,
     )
   }
-  if (!parts.queue.hasRoom()) {
-    throw new RpcError('RESOURCE_EXHAUSTED', 'Too many changes wait to be stored; try again in a moment.', {
-      trailers: { 'retry-after-ms': '1000' },
-    })
-  }
+  writes.checkRoom()
 }
 
 function megabytes(bytes: number): string {

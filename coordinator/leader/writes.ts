@@ -1,4 +1,4 @@
-import { messageOf } from '../../common/errors.js'
+import { messageOf, RpcError } from '../../common/errors.js'
 import { encode, encodeOrigin, encodeStatus } from '../core/record-codec.js'
 import type { RunOrigin, RunView } from '../core/records.js'
 import type { Keys } from '../store/keys.js'
@@ -33,18 +33,30 @@ export class Writes {
     this.#stepDown = (reason) => parts.stepDown(reason)
   }
 
+  /** Refuses what people ask for while too much waits to be stored; to be called before memory is changed. */
+  checkRoom(): void {
+    if (this.#queue.hasRoom()) return
+    throw new RpcError('RESOURCE_EXHAUSTED', 'Too many changes wait to be stored; try again in a moment.', {
+      trailers: { 'retry-after-ms': '1000' },
+    })
+  }
+
   /**
    * Commits every run changed since the last call, with `puts` and `deletes` beside the first of them. Resolves when all
    * of it is in etcd; rejects when leadership ends first.
    */
   commit(puts: readonly Put[] = [], deletes: readonly string[] = []): Promise<void> {
     const changed = [...this.#runs.takeChanged()]
-    if (changed.length === 0 && puts.length === 0 && deletes.length === 0) return this.#queue.flushed()
-    const units = split(changed.map((entry) => this.#put(entry)))
-    let committed = this.#add([...puts, ...(units[0] ?? [])], deletes)
-    for (const unit of units.slice(1)) committed = this.#add(unit, [])
-    if (this.#watchers.any) this.#tellWhen(committed, changed)
-    return committed
+    const [first, ...rest] = split(changed.map((entry) => this.#put(entry)))
+    const beside = [...puts, ...(first ?? [])]
+    const units = beside.length > 0 || deletes.length > 0 ? [beside, ...rest] : []
+    return this.#commitUnits(units, deletes, changed)
+  }
+
+  /** The same with puts of which each stands for itself, however many they are. */
+  commitEach(puts: readonly Put[]): Promise<void> {
+    const changed = [...this.#runs.takeChanged()]
+    return this.#commitUnits(split([...changed.map((entry) => this.#put(entry)), ...puts]), [], changed)
   }
 
   /** The same, for whoever has nothing to say afterwards. */
@@ -67,6 +79,19 @@ export class Writes {
 
   #put({ record }: RunEntry): Put {
     return { key: this.keys.runStatus(record.id), value: encodeStatus(record) }
+  }
+
+  /** `deletes` go with the first. */
+  #commitUnits(
+    units: readonly (readonly Put[])[],
+    deletes: readonly string[],
+    changed: readonly RunEntry[],
+  ): Promise<void> {
+    let committed: Promise<void> | undefined
+    for (const [index, unit] of units.entries()) committed = this.#add(unit, index === 0 ? deletes : [])
+    if (!committed) return this.#queue.flushed()
+    if (this.#watchers.any) this.#tellWhen(committed, changed)
+    return committed
   }
 
   #add(puts: readonly Put[], deletes: readonly string[]): Promise<void> {

@@ -92,7 +92,6 @@ export class CommitQueue {
   #notBefore = 0
   #pacing: Timer | undefined
   #waitingBytes = 0
-  #roomWanted: (() => void)[] = []
   #last: Promise<void> = Promise.resolve()
   #counts = { transactions: 0, operations: 0, units: 0, bytes: 0 }
 
@@ -122,15 +121,6 @@ export class CommitQueue {
   hasRoom(): boolean {
     const { maxWaitingUnits, maxWaitingBytes } = this.#settings
     return this.#waitingUnits() < maxWaitingUnits && this.#waitingBytes < maxWaitingBytes
-  }
-
-  /** Resolves when there is room, for work that can wait (agents' reports); rejects when leadership ends. */
-  async room(): Promise<void> {
-    this.#parts.leadership.assertLeading()
-    while (!this.hasRoom()) {
-      await new Promise<void>((resolve) => this.#roomWanted.push(resolve))
-      this.#parts.leadership.assertLeading()
-    }
   }
 
   /** Resolves when everything added so far is committed; rejects when leadership ends first. */
@@ -234,7 +224,6 @@ export class CommitQueue {
       transactionMs: now - startedAt,
       waitedMs: now - (oldest?.addedAt ?? now),
     })
-    this.#offerRoom()
   }
 
   #count(facts: { readonly units: number; readonly operations: number; readonly bytes: number }): void {
@@ -247,13 +236,6 @@ export class CommitQueue {
     }
   }
 
-  #offerRoom(): void {
-    if (!this.hasRoom() && !this.#parts.leadership.signal.aborted) return
-    const wanted = this.#roomWanted
-    this.#roomWanted = []
-    for (const resolve of wanted) resolve()
-  }
-
   #rejectAll(reason: unknown): void {
     const waiting = [...(this.#inFlight?.units ?? []), ...this.#units.slice(this.#head)]
     this.#inFlight = undefined
@@ -262,6 +244,5 @@ export class CommitQueue {
     this.#head = 0
     this.#waitingBytes = 0
     for (const unit of waiting) unit.reject(reason)
-    this.#offerRoom()
   }
 }

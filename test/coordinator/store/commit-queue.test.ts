@@ -86,11 +86,9 @@ test('when too much waits there is no room; at twice that nothing is taken', asy
   const taken = Array.from({ length: 4 }, (_, index) => queue.add(put(`k${index}`)))
   t.false(queue.hasRoom())
   await t.throwsAsync(queue.add(put('k5')), { code: 'RESOURCE_EXHAUSTED' })
-  const room = queue.room()
   proxy.accept()
-  await room
-  t.true(queue.hasRoom())
   await Promise.all(taken)
+  t.true(queue.hasRoom())
 })
 
 test('an answer that is lost after the commit is found out: nothing twice, no number left out', async (t) => {
@@ -168,7 +166,6 @@ test('nothing is written once another holds the election key, and all that waits
   t.true(leadership.signal.aborted)
   t.is((await readKey(direct, 'late')).entry, undefined)
   await t.throwsAsync(queue.add(put('after')), { code: 'UNAVAILABLE' })
-  await t.throwsAsync(queue.room(), { code: 'UNAVAILABLE' })
 })
 
 test('a commit record that somebody else has moved ends the term', async (t) => {
