@@ -32,11 +32,11 @@ const temporaryFolder = '.spell/temporary'
 /** For so long the mark is believed without another look. */
 const markTrustedMs = 1000
 const leftoverAgeMs = 24 * 3600 * 1000
-const { O_WRONLY, O_RDONLY, O_CREAT, O_EXCL, O_TRUNC, O_NOFOLLOW } = constants
+const { O_WRONLY, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
 
 /**
  * An object store in a directory of a file system: an object is a file of its name. `put` writes a temporary file beside,
- * syncs it, renames it, and syncs the folders that hold its name; files that a crash left are removed a day later.
+ * syncs it, renames it, and syncs the folders that hold its name; what a crash left is removed a day later.
  */
 export class DirectoryStore implements ObjectStore {
   readonly #directory: string
@@ -78,7 +78,8 @@ export class DirectoryStore implements ObjectStore {
   stage(name: string, bytes: ByteSource, options: PutOptions = {}): Promise<StoredObject> {
     return this.#use(name, async (path) => {
       await this.#makeFolder(dirname(path))
-      const flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW
+      // A leader that was deposed and does not know it yet must not cut off what its successor has written.
+      const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
       const stored = await (bytes instanceof Uint8Array
         ? writeAtOnce(path, flags, bytes, options)
         : writeStream(path, flags, bytes, options))
@@ -149,10 +150,14 @@ export class DirectoryStore implements ObjectStore {
 
   deleteAll(prefix: string): Promise<void> {
     return this.#use(prefix, async (path) => {
-      await rm(path, { recursive: true, force: true })
+      const temporary = await this.#temporaryPath()
+      await rename(path, temporary).catch((error: unknown) => {
+        if (systemCode(error) !== 'ENOENT' && systemCode(error) !== 'ENOTDIR') throw error
+      })
       for (const name of this.#staged.keys()) if (isBelow(name, prefix)) this.#staged.delete(name)
       for (const folder of this.#madeFolders)
         if (folder === path || isBelow(folder, path)) this.#madeFolders.delete(folder)
+      await rm(temporary, { recursive: true, force: true })
     })
   }
 
@@ -161,14 +166,14 @@ export class DirectoryStore implements ObjectStore {
     await this.#explain(this.#checkMark(true))
   }
 
-  /** Removes temporary files of programs that ended in the middle of a put. */
+  /** Removes what programs that ended in the middle of a put or of a deletion have left. */
   async removeLeftovers(): Promise<void> {
     const folder = join(this.#directory, temporaryFolder)
     const names = await readdir(folder).catch(() => [])
     for (const name of names) {
       const found = await stat(join(folder, name)).catch(() => undefined)
       if (found && this.#clock.now() - found.mtimeMs > leftoverAgeMs)
-        await rm(join(folder, name), { force: true })
+        await rm(join(folder, name), { recursive: true, force: true })
     }
   }
 

@@ -29,6 +29,10 @@ export function diskTrouble(what: string, error: unknown): unknown {
   if (away.has(code)) return new RpcError('UNAVAILABLE', `${what} is away (${code}).`, { cause: error })
   if (denied.has(code))
     return new RpcError('UNAVAILABLE', `${what} cannot be used: ${messageOf(error)}.`, { cause: error })
+  if (code === 'EEXIST')
+    return new RpcError('ABORTED', `${what} has such a name already: somebody else writes it.`, {
+      cause: error,
+    })
   if (unfit.has(code))
     return new RpcError('INVALID_ARGUMENT', `${what} cannot hold such a name: ${messageOf(error)}.`, {
       cause: error,

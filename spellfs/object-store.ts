@@ -15,7 +15,7 @@ export interface ObjectStore {
   /** Writes an object whole and durably. With `sha256` other bytes are refused (DATA_LOSS) and leave nothing behind. */
   put(name: string, bytes: ByteSource, options?: PutOptions): Promise<StoredObject>
   /**
-   * Writes an object of many, quicker than `put`: it may be seen half-written, and is durable only when a `settle` of a
+   * Writes an object of many, of a name that is not there (ABORTED), quicker than `put`: it may be seen half-written, and is durable only when a `settle` of a
    * prefix of its name that began after this resolved has resolved. For what is not yet referred to from anywhere.
    */
   stage(name: string, bytes: ByteSource, options?: PutOptions): Promise<StoredObject>
@@ -29,7 +29,10 @@ export interface ObjectStore {
   list(prefix: string, page: ListPage): Promise<ObjectPage>
   /** Succeeds for what is not there. */
   delete(name: string): Promise<void>
-  /** Deletes every object below the prefix. Safe to repeat; not all or nothing. */
+  /**
+   * Deletes every object below the prefix. Safe to repeat. A directory takes all that there is away in one step, so that
+   * what somebody writes there afterwards is safe from it.
+   */
   deleteAll(prefix: string): Promise<void>
 }
 

@@ -120,9 +120,9 @@ test('staged objects are there after settling, few and many; deleteAll takes tho
       await store.stage(`runs/1/f${index % 7}/${index}`, Buffer.from(`${index}`))
     await store.settle('runs/1')
     t.is((await store.list('runs/1', { limit: 100 })).objects.length, count)
+    await store.put('runs/10', Buffer.from('x'))
+    await store.deleteAll('runs/1')
   }
-  await store.put('runs/10', Buffer.from('x'))
-  await store.deleteAll('runs/1')
   t.deepEqual(
     (await store.list('runs', { limit: 100 })).objects.map((object) => object.name),
     ['runs/10'],
@@ -130,6 +130,30 @@ test('staged objects are there after settling, few and many; deleteAll takes tho
   await store.stage('runs/1/f0/again', Buffer.from('x'))
   await store.settle('runs/1')
   t.is((await read(store, 'runs/1/f0/again')).toString(), 'x')
+})
+
+test('what was staged is not written over, and a deletion takes nothing that comes after its one step', async (t) => {
+  const { store, directory } = await makeStore(t)
+  const other = new DirectoryStore({ directory, cluster: 'test' }, systemClock)
+  await other.stage('runs/1/f', Buffer.from('recorded'))
+  await refused(t, store.stage('runs/1/f', Buffer.from('late')), 'ABORTED')
+  await refused(t, store.stage('runs/1/f', pieces(Buffer.from('late'))), 'ABORTED')
+  t.is((await read(store, 'runs/1/f')).toString(), 'recorded')
+  for (let index = 0; index < 200; index++) await store.stage(`runs/2/${index}`, Buffer.from('old'))
+  const deleted = store.deleteAll('runs/2')
+  while ((await store.head('runs/2/0')) !== undefined);
+  await other.stage('runs/2/199', Buffer.from('new'))
+  await deleted
+  t.is((await read(store, 'runs/2/199')).toString(), 'new')
+  t.deepEqual(await readdir(join(directory, '.spell/temporary')), [])
+})
+
+test('what a deletion was killed in is removed a day later', async (t) => {
+  const { directory } = await makeStore(t)
+  await mkdir(join(directory, '.spell/temporary/half/folder'), { recursive: true })
+  const later = { ...systemClock, now: () => Date.now() + 25 * 3600 * 1000 }
+  await new DirectoryStore({ directory, cluster: 'test' }, later).removeLeftovers()
+  t.deepEqual(await readdir(join(directory, '.spell/temporary')), [])
 })
 
 test('a store is away when its mark is not to be seen, and back with it', async (t) => {
