@@ -1,8 +1,9 @@
 import type { Timer } from '../common/clock.js'
 import { RpcError } from '../common/errors.js'
-import type { AttemptId } from '../proto/model/attempt.js'
+import { type AttemptId, attemptKey } from '../proto/model/attempt.js'
 import type { ToAgent } from '../proto/model/link.js'
 import type { AgentSession } from './agents/agent-session.js'
+import { isAhead } from './agents/hello.js'
 import { LinkSession } from './agents/link-session.js'
 import { lookAtNodes } from './agents/node-watch.js'
 import { isCurrent } from './agents/take-reports.js'
@@ -221,12 +222,18 @@ export class Leader {
     return new LinkSession(this.#term, nodeId, send)
   }
 
-  /** Whether what comes from that node for this attempt counts. UNAVAILABLE: this coordinator can't know, as it no longer leads. */
+  /**
+   * Whether what comes from that node for this attempt counts. UNAVAILABLE: this coordinator can't know, as it no longer
+   * leads, or as the node knows more than a restored etcd and has yet to tell.
+   */
   isCurrentAttempt(id: AttemptId, nodeId: string): boolean {
-    if (!this.#term.parts.isLeading())
-      throw new RpcError('UNAVAILABLE', 'This coordinator does not lead any more.')
-    const entry = this.#term.memory.runs.get(id.runId)
-    return entry !== undefined && isCurrent(entry, id, nodeId)
+    const { parts, memory, links } = this.#term
+    if (!parts.isLeading()) throw new RpcError('UNAVAILABLE', 'This coordinator does not lead any more.')
+    const entry = memory.runs.get(id.runId)
+    if (entry && isCurrent(entry, id, nodeId)) return true
+    if (isAhead(this.#term, id) && links.mayRun(nodeId, id))
+      throw new RpcError('UNAVAILABLE', `Its node has not described attempt ${attemptKey(id)} yet.`)
+    return false
   }
 
   /** Whether more of the log of a run's newest attempt can come: its node is here, is away, or has let go of it. */

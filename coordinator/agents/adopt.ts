@@ -7,26 +7,26 @@ import { maxSpecBytes } from '../leader/submit.js'
 import type { Term } from '../leader/term.js'
 import type { Put } from '../leader/types.js'
 import { boundedAssignment } from './bounded.js'
-import { isBehind } from './hello.js'
+import { isAhead } from './hello.js'
 
 /** Of a run's two records, which are committed in one transaction. */
 const maxAdoptedBytes = maxSpecBytes + 128 * 1024
 
 /**
  * Takes over an attempt that a node runs and the leader does not know: etcd was restored from a backup older than the run
- * or than the attempt. It goes on as it is; its next reports say how far it is. Gives what is to be committed beside it.
- * RESOURCE_EXHAUSTED: nobody can have submitted so much.
+ * or than the attempt. It goes on as it is; its next reports say how far it is. Gives what is to be committed beside it;
+ * undefined: the attempt does not count, and is to be ended. RESOURCE_EXHAUSTED: nobody can have submitted so much.
  */
 export function adopt(
   term: Term,
   described: Assignment,
   from: { readonly nodeId: string; readonly released: boolean },
-): readonly Put[] {
-  const { memory, writes, restoreGuard, archive } = term
+): readonly Put[] | undefined {
+  const { memory, writes, restoreGuard } = term
   const assignment = boundedAssignment(described)
   const { id, spec } = assignment
+  if (!isAhead(term, id)) return undefined
   const known = memory.runs.get(id.runId)
-  if (known ? !isBehind(known, { id }) : archive.has(id.runId)) return []
   const origin: RunOrigin = known?.origin ?? {
     ...{
       id: id.runId,

@@ -1,4 +1,4 @@
-import { attemptKey } from '../../proto/model/attempt.js'
+import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
 import type { AgentHello, HeldAttempt, Order } from '../../proto/model/link.js'
 import { isFinal } from '../../proto/model/run-state.js'
 import { advance, loseAttempt, release } from '../core/run-changes.js'
@@ -59,10 +59,10 @@ function lostRecord(term: Term, entry: RunEntry, sameBoot: boolean) {
   return loseAttempt(entry.record, `Its machine ${node} ${cause}`, when)
 }
 
-function verdictFor(term: Term, held: HeldAttempt, nodeId: string): Order {
+export function verdictFor(term: Term, held: HeldAttempt, nodeId: string): Order {
   const { memory, archive } = term
   const entry = memory.runs.get(held.id.runId)
-  if (entry && !isBehind(entry, held)) {
+  if (entry && !isAhead(term, held.id)) {
     const lastAppliedReport =
       held.id.attempt === entry.record.attempt ? entry.record.appliedReport : held.lastReport
     return { id: held.id, ...verdictOn(entry.record, held, nodeId), assignment: undefined, lastAppliedReport }
@@ -75,7 +75,16 @@ function verdictFor(term: Term, held: HeldAttempt, nodeId: string): Order {
   }
 }
 
-/** The node knows a later attempt than etcd does: etcd was restored from an older backup. */
-export function isBehind(entry: RunEntry, held: Pick<HeldAttempt, 'id'>): boolean {
-  return held.id.attempt > entry.record.attempt && !isFinal(entry.record.state)
+/** A node may know this attempt and etcd does not: it was restored from a backup older than the run, or the attempt. */
+export function isAhead({ memory, archive }: Term, id: AttemptId): boolean {
+  const record = memory.runs.get(id.runId)?.record
+  if (!record) return !archive.has(id.runId)
+  return id.attempt > record.attempt && !isFinal(record.state)
+}
+
+/** Whether no record says what the attempt holds of that node. */
+export function holdsUnknown(term: Term, held: HeldAttempt, nodeId: string): boolean {
+  if (held.released) return false
+  const holdings = term.memory.runs.get(held.id.runId)?.record.holdings ?? []
+  return !holdings.some((holding) => holding.attempt === held.id.attempt && holding.nodeId === nodeId)
 }

@@ -1,6 +1,13 @@
 import { RpcError } from '../../common/errors.js'
 import { type Assignment, type AttemptId, attemptKey, type Report } from '../../proto/model/attempt.js'
-import type { AgentHello, AttemptLine, Inventory, ReportAnswer, ToAgent } from '../../proto/model/link.js'
+import type {
+  AgentHello,
+  AttemptLine,
+  HeldAttempt,
+  Inventory,
+  ReportAnswer,
+  ToAgent,
+} from '../../proto/model/link.js'
 import { isFinal } from '../../proto/model/run-state.js'
 import { encode } from '../core/record-codec.js'
 import type { NodeRecord } from '../core/records.js'
@@ -9,9 +16,10 @@ import type { Put } from '../leader/types.js'
 import { adopt } from './adopt.js'
 import type { AgentSession } from './agent-session.js'
 import { boundedHello, boundedInventory, boundedLine } from './bounded.js'
-import { compareHello } from './hello.js'
+import { compareHello, holdsUnknown, verdictFor } from './hello.js'
 import type { NodeLink } from './node-links.js'
 import { isCurrent, takeReport } from './take-reports.js'
+import { UnknownAttempts } from './unknown-attempts.js'
 
 /** Of the link's messages. Neighbouring versions understand one another; hellos of others are refused. */
 export const linkSchemaVersion = 1
@@ -30,17 +38,21 @@ export class LinkSession implements AgentSession, NodeLink {
   #closed = false
   /** Attempts of which no report has come since the hello. */
   readonly fresh = new Set<string>()
-  /** Attempts that were asked to describe themselves, with what they have reported meanwhile. */
-  readonly #undescribed = new Map<string, { readonly released: boolean; readonly reports: Report[] }>()
+  readonly #unknown: UnknownAttempts
 
   constructor(term: Term, nodeId: string, send: (message: ToAgent) => void) {
     this.#term = term
     this.nodeId = nodeId
     this.#send = send
+    this.#unknown = new UnknownAttempts(term.memory.runs.placement)
   }
 
   get ready(): boolean {
     return this.#ready
+  }
+
+  awaits(id: AttemptId): boolean {
+    return this.#unknown.asked(id) !== undefined
   }
 
   send(message: ToAgent): void {
@@ -57,10 +69,10 @@ export class LinkSession implements AgentSession, NodeLink {
     links.heard(this.nodeId)
     restoreGuard.note(hello.highestRunId, `node ${hello.name}`)
     const { verdicts, starts } = compareHello(this.#term, hello, before?.bootId === hello.bootId)
-    for (const { id } of hello.attempts) this.fresh.add(attemptKey(id))
-    for (const { id, wanted } of verdicts) {
-      const released = hello.attempts.some((held) => attemptKey(held.id) === attemptKey(id) && held.released)
-      if (wanted === 'describe') this.#undescribed.set(attemptKey(id), { released, reports: [] })
+    for (const [index, held] of hello.attempts.entries()) {
+      this.fresh.add(attemptKey(held.id))
+      if (verdicts[index]?.wanted === 'describe') this.#unknown.ask(held)
+      else if (holdsUnknown(this.#term, held, this.nodeId)) this.#unknown.distrust(held.id)
     }
     this.#setPresent()
     parts.failpoints.reach('hello.before-commit')
@@ -96,14 +108,25 @@ export class LinkSession implements AgentSession, NodeLink {
 
   described(assignment: Assignment): void {
     this.#checkOpen()
-    const key = attemptKey(assignment.id)
-    const waiting = this.#undescribed.get(key)
-    if (!waiting) return
-    this.#undescribed.delete(key)
-    const puts = adopt(this.#term, assignment, { nodeId: this.nodeId, released: waiting.released })
+    const asked = this.#unknown.asked(assignment.id)
+    if (!asked) return
+    const { held, reports } = asked
+    const puts = adopt(this.#term, assignment, { nodeId: this.nodeId, released: held.released })
+    this.#unknown.answered(held.id)
+    if (!puts) this.#endStranger(held)
     this.#setPresent()
-    const answers = waiting.reports.flatMap((report) => this.#takeReport(report))
+    const answers = reports.flatMap((report) => this.#takeReport(report))
     this.#commitAndAnswer(answers, puts)
+  }
+
+  /** While it was asked its run has ended, or was given to another node. */
+  #endStranger(held: HeldAttempt): void {
+    const order = verdictFor(this.#term, held, this.nodeId)
+    if (holdsUnknown(this.#term, held, this.nodeId)) this.#unknown.distrust(held.id)
+    this.#term.writes.seen().then(
+      () => this.send({ kind: 'orders', orders: [order] }),
+      () => {},
+    )
   }
 
   inventory(inventory: Inventory): void {
@@ -130,10 +153,12 @@ export class LinkSession implements AgentSession, NodeLink {
   forgotten(attempts: readonly AttemptId[]): void {
     this.#checkOpen()
     for (const id of attempts) {
-      if (this.#undescribed.delete(attemptKey(id))) {
+      if (this.awaits(id)) {
+        this.#unknown.answered(id)
         this.#setPresent()
         this.#term.wake()
       }
+      this.#released(id)
       const entry = this.#term.memory.runs.get(id.runId)
       if (!entry || !isCurrent(entry, id, this.nodeId) || !isFinal(entry.record.state)) continue
       entry.forgotten = true
@@ -143,6 +168,8 @@ export class LinkSession implements AgentSession, NodeLink {
 
   detach(): void {
     this.#closed = true
+    this.#unknown.close()
+    this.#term.wake()
     if (!this.#term.links.close(this)) return
     this.#term.memory.runs.placement.pool.setAbsent(this.nodeId, 'is not connected')
   }
@@ -150,14 +177,22 @@ export class LinkSession implements AgentSession, NodeLink {
   /** Runs are placed on the node from when all that it holds is known: an attempt yet to be described may have any device. */
   #setPresent(): void {
     const { placement } = this.#term.memory.runs
-    const holdsMore = [...this.#undescribed.values()].some(({ released }) => !released)
-    placement.pool.setAbsent(this.nodeId, holdsMore ? 'has not described all that it runs yet' : '')
+    placement.pool.setAbsent(this.nodeId, this.#unknown.trouble)
     placement.gained(this.nodeId)
   }
 
+  #released(id: AttemptId): void {
+    if (!this.#unknown.released(id)) return
+    this.#setPresent()
+    this.#term.wake()
+  }
+
   #takeReport(report: Report): readonly ReportAnswer[] {
-    const heldBack = this.#undescribed.get(attemptKey(report.id))?.reports
-    if (!heldBack) return [takeReport(this.#term, this, report)]
+    const heldBack = this.#unknown.asked(report.id)?.reports
+    if (!heldBack) {
+      if (report.released) this.#released(report.id)
+      return [takeReport(this.#term, this, report)]
+    }
     if (heldBack.length >= maxHeldBack)
       throw new RpcError('RESOURCE_EXHAUSTED', 'Too many reports of an attempt that has not been described.')
     heldBack.push(report)

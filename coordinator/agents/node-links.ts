@@ -1,4 +1,5 @@
 import type { Clock } from '../../common/clock.js'
+import type { AttemptId } from '../../proto/model/attempt.js'
 import type { Order, ToAgent } from '../../proto/model/link.js'
 
 /** The leader's end of one link, as far as others need it. */
@@ -6,6 +7,8 @@ export interface NodeLink {
   readonly nodeId: string
   /** The hello has been answered. */
   readonly ready: boolean
+  /** The node was asked to describe this attempt and has not yet. */
+  awaits(id: AttemptId): boolean
   send(message: ToAgent): void
 }
 
@@ -39,6 +42,11 @@ export class NodeLinks {
 
   isConnected(nodeId: string): boolean {
     return this.#links.get(nodeId)?.ready ?? false
+  }
+
+  /** Whether the node may run this attempt without having said so yet. */
+  mayRun(nodeId: string, id: AttemptId): boolean {
+    return this.#links.get(nodeId)?.awaits(id) ?? true
   }
 
   /** A hello or a heartbeat came. */

@@ -35,6 +35,8 @@ export class Placement {
   /** Demand and next attempt of each queued run. */
   readonly #runs = new Map<number, { readonly demand: Demand; readonly attempt: number }>()
   readonly #gained = new Set<string>()
+  /** How many have asked that a run be given to nobody. */
+  readonly #withheld = new Map<number, number>()
 
   get queued(): number {
     return this.#runs.size
@@ -50,19 +52,36 @@ export class Placement {
   }
 
   enqueue(runId: number, attempt: number, demand: Demand): void {
-    const waiting = this.#waiting.get(demand.key)
-    if (waiting) waiting.queue.add(runId)
-    else this.#waiting.set(demand.key, { demand, queue: queueOf(runId), blocked: false })
-    this.#runs.set(runId, { demand: waiting?.demand ?? demand, attempt })
+    this.#runs.set(runId, { demand: this.#waiting.get(demand.key)?.demand ?? demand, attempt })
+    if (!this.#withheld.has(runId)) this.#line(runId, demand)
   }
 
   dequeue(runId: number): void {
     const run = this.#runs.get(runId)
     if (!run) return
     this.#runs.delete(runId)
-    const waiting = this.#waiting.get(run.demand.key)
-    waiting?.queue.delete(runId)
-    if (waiting?.queue.size === 0) this.#waiting.delete(run.demand.key)
+    this.#leaveLine(runId, run.demand)
+  }
+
+  /** The run is given to nobody, queued or not, before `admit` has been called as often. */
+  withhold(runId: number): void {
+    this.#withheld.set(runId, (this.#withheld.get(runId) ?? 0) + 1)
+    const run = this.#runs.get(runId)
+    if (run) this.#leaveLine(runId, run.demand)
+  }
+
+  admit(runId: number): void {
+    const left = (this.#withheld.get(runId) ?? 0) - 1
+    if (left > 0) {
+      this.#withheld.set(runId, left)
+      return
+    }
+    const run = this.#withheld.delete(runId) ? this.#runs.get(runId) : undefined
+    if (run) this.#line(runId, run.demand)
+  }
+
+  isWithheld(runId: number): boolean {
+    return this.#withheld.has(runId)
   }
 
   demand(runId: number): Demand | undefined {
@@ -98,6 +117,18 @@ export class Placement {
     }
     if (open.length === 0) this.#gained.clear()
     return placed
+  }
+
+  #line(runId: number, demand: Demand): void {
+    const waiting = this.#waiting.get(demand.key)
+    if (waiting) waiting.queue.add(runId)
+    else this.#waiting.set(demand.key, { demand, queue: queueOf(runId), blocked: false })
+  }
+
+  #leaveLine(runId: number, demand: Demand): void {
+    const waiting = this.#waiting.get(demand.key)
+    waiting?.queue.delete(runId)
+    if (waiting?.queue.size === 0) this.#waiting.delete(demand.key)
   }
 
   #place(waiting: Waiting): Placed | undefined {

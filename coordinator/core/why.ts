@@ -7,6 +7,7 @@ import type { Pool, PoolNode } from './pool.js'
 export function whyItWaits(placement: Placement, runId: number): string {
   const demand = placement.demand(runId)
   if (!demand) return ''
+  if (placement.isWithheld(runId)) return 'Waiting to hear from a node that may run it already'
   const { pool } = placement
   const judged = [...pool.nodes.values()].map((node) => ({ node, forbidden: forbids(pool, node, demand) }))
   const could = judged.filter(({ forbidden }) => forbidden?.kind !== 'never')
