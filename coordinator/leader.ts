@@ -11,6 +11,7 @@ import type { MachineTypeView, NodeView, ProjectView, RunView, StatusView, User 
 import * as accounts from './leader/accounts.js'
 import { machineTypeViews, nodeViews, statusView } from './leader/cluster-views.js'
 import { labelRun, lookUp, noSuchRun } from './leader/edit.js'
+import { editProject } from './leader/edit-project.js'
 import { listRuns, viewFound } from './leader/list.js'
 import { makeTerm } from './leader/make-term.js'
 import { placeRuns } from './leader/place.js'
@@ -142,7 +143,7 @@ export class Leader {
   }
 
   editProject(user: User, name: string, edit: ProjectEdit): Promise<ProjectView> {
-    return projects.editProject(this.#term, user, name, edit)
+    return editProject(this.#term, user, name, edit)
   }
 
   setProjectArchived(user: User, name: string, flag: { readonly archived: boolean }): Promise<ProjectView> {

@@ -117,6 +117,8 @@ export interface Project {
   readonly creator: string
   readonly createdAtMs: number
   readonly archived: boolean
+  /** The project whose runs are on their way to this one, which is its new name. */
+  readonly renamedFrom?: string
 }
 
 export interface ProjectView extends Project {

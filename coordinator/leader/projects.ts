@@ -4,7 +4,7 @@ import type { Project, ProjectView, User } from '../core/records.js'
 import { changeRun, editable, lookUp, lookUpAll, noSuchRun } from './edit.js'
 import { maySteer } from './steer.js'
 import type { Term } from './term.js'
-import type { ProjectEdit, Put, Steered } from './types.js'
+import type { Put, Steered } from './types.js'
 
 export async function createProject(
   term: Term,
@@ -47,30 +47,6 @@ export function projectView(term: Term, project: Project): ProjectView {
   return { ...project, runCount }
 }
 
-/** A project that gets another name takes its runs along, those in the archive too. */
-export async function editProject(
-  term: Term,
-  user: User,
-  name: string,
-  edit: ProjectEdit,
-): Promise<ProjectView> {
-  const project = owned(term, user, name)
-  const changed: Project = {
-    ...project,
-    name: edit.newName ?? name,
-    description: edit.newDescription ?? project.description,
-  }
-  if (changed.name !== name && term.memory.projects.has(changed.name))
-    throw new RpcError('ALREADY_EXISTS', `There is a project ${JSON.stringify(changed.name)} already.`)
-  await putProject(term, changed)
-  if (changed.name !== name) {
-    await renameInRuns(term, name, changed.name)
-    term.memory.projects.delete(name)
-    await term.writes.commit([], [term.writes.keys.project(name)])
-  }
-  return projectView(term, changed)
-}
-
 export async function setProjectArchived(
   term: Term,
   user: User,
@@ -100,6 +76,8 @@ export async function moveRuns(
   }
   const puts: Put[] = []
   const all = await lookUpAll(term, move.ids)
+  // It may have got another name while runs were looked up.
+  if (move.to !== undefined) projectNamed(term, move.to)
   term.writes.checkRoom()
   for (const [id, found] of all) {
     if (!found) steered.unknown.push(id)
@@ -114,33 +92,14 @@ export async function moveRuns(
   return steered
 }
 
-async function renameInRuns(term: Term, from: string, to: string): Promise<void> {
-  const { memory, archive } = term
-  let changed = 0
-  for (let id = memory.counter; id >= 1; id -= 1) {
-    const inMemory = memory.runs.get(id)
-    if (!inMemory && archive.index.inProject(from) === 0 && !memory.edits.has(id)) continue
-    const found = inMemory ?? (await archive.find(id))
-    if (!found || editable(term, found).project !== from) continue
-    // At once, in the order of the changes: others may change the same edit while this looks for the next run.
-    term.writes.post(changeRun(term, found, { project: to }))
-    changed += 1
-    if (changed % changesUnderWay === 0) await term.writes.seen()
-  }
-  await term.writes.seen()
-}
-
-/** Of one renaming, waiting to be committed. */
-const changesUnderWay = 1_000
-
-function owned(term: Term, user: User, name: string): Project {
+export function owned(term: Term, user: User, name: string): Project {
   const project = projectNamed(term, name)
   if (!maySteer(user, project.creator))
     throw new RpcError('PERMISSION_DENIED', `The project ${JSON.stringify(name)} is ${project.creator}'s.`)
   return project
 }
 
-function putProject(term: Term, project: Project): Promise<void> {
+export function putProject(term: Term, project: Project): Promise<void> {
   term.writes.checkRoom()
   term.memory.projects.set(project.name, project)
   return term.writes.commit([{ key: term.writes.keys.project(project.name), value: encode(project) }])
