@@ -78,7 +78,11 @@ export class Coordinator {
       { pollMs: leaderPollMs },
       { etcd: this.#etcd, keys: this.#keys, clock, log },
     )
-    this.#store = new DirectoryStore({ directory: settings.storeDir, cluster: settings.clusterName }, clock)
+    this.#store = new DirectoryStore(
+      { directory: settings.storeDir, cluster: settings.clusterName },
+      clock,
+      () => this.#metrics.storeFailed('objects'),
+    )
     this.#logs = new DirectoryLogStore(
       { ...defaultLogStoreSettings, directory: join(settings.storeDir, '.spell/logs') },
       {

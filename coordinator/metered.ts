@@ -1,7 +1,7 @@
 import type { LogStore } from './logs/log-store.js'
 import type { Metrics } from './metrics.js'
 
-/** The same thing; `failed` is told of every promise of its methods that rejects. */
+/** The same thing; `failed` is told of every promise of its methods that rejects, and of every stream that breaks off. */
 export function reportFailures<Target extends object>(
   target: Target,
   failed: (error: unknown) => void,
@@ -13,10 +13,23 @@ export function reportFailures<Target extends object>(
       return (...args: unknown[]): unknown => {
         const answer: unknown = Reflect.apply(member, target, args)
         if (answer instanceof Promise) answer.catch(failed)
-        return answer
+        return isStream(answer) ? watched(answer, failed) : answer
       }
     },
   })
+}
+
+function isStream(answer: unknown): answer is AsyncIterable<unknown> {
+  return typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer
+}
+
+async function* watched(items: AsyncIterable<unknown>, failed: (error: unknown) => void) {
+  try {
+    yield* items
+  } catch (error) {
+    failed(error)
+    throw error
+  }
 }
 
 /** The same log store; bytes on their way to the disk are counted. */

@@ -4,7 +4,7 @@ import { lstat, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/p
 import { dirname, join, relative } from 'node:path'
 import type { Clock } from '../common/clock.js'
 import { RpcError } from '../common/errors.js'
-import { diskTrouble, systemCode } from './disk-errors.js'
+import { diskTrouble, isDisksFault, systemCode } from './disk-errors.js'
 import { comparePaths } from './manifest.js'
 import {
   type ByteRange,
@@ -42,14 +42,17 @@ export class DirectoryStore implements ObjectStore {
   readonly #directory: string
   readonly #cluster: string
   readonly #clock: Clock
+  readonly #failed: () => void
   #markSeenAt = Number.NEGATIVE_INFINITY
   readonly #madeFolders = new Set<string>()
   readonly #staged = new Map<string, number>()
 
-  constructor(settings: DirectoryStoreSettings, clock: Clock) {
+  /** `failed` is told each time that the store is away or its disk in trouble. */
+  constructor(settings: DirectoryStoreSettings, clock: Clock, failed: () => void = () => {}) {
     this.#directory = settings.directory
     this.#cluster = settings.cluster
     this.#clock = clock
+    this.#failed = failed
   }
 
   put(name: string, bytes: ByteSource, options: PutOptions = {}): Promise<StoredObject> {
@@ -191,6 +194,7 @@ export class DirectoryStore implements ObjectStore {
         this.#madeFolders.clear()
         await this.#checkMark(true)
       }
+      if (isDisksFault(error)) this.#failed()
       throw diskTrouble(`The store at ${this.#directory}`, error)
     }
   }
@@ -200,6 +204,7 @@ export class DirectoryStore implements ObjectStore {
     const found = await readMark(this.#directory)
     if (found !== this.#cluster) {
       this.#madeFolders.clear()
+      this.#failed()
       const why = found === undefined ? 'its mark is not to be seen' : `it belongs to the cluster ${found}`
       throw new RpcError('UNAVAILABLE', `The store at ${this.#directory} is away: ${why}.`)
     }

@@ -21,6 +21,12 @@ export function systemCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined
 }
 
+/** Whether the disk itself is in trouble, rather than what was asked of it. */
+export function isDisksFault(error: unknown): boolean {
+  const code = systemCode(error)
+  return code !== undefined && !(error instanceof RpcError) && code !== 'EEXIST' && !unfit.has(code)
+}
+
 /** A disk's error as a person should read it. `what` begins the sentence: `The store at /srv/spell`. */
 export function diskTrouble(what: string, error: unknown): unknown {
   const code = systemCode(error)

@@ -173,6 +173,24 @@ test('a store is away when its mark is not to be seen, and back with it', async 
   t.is((await read(store, 'x')).toString(), 'x')
 })
 
+test('its own failures are counted, not those of what was asked', async (t) => {
+  const { directory } = await makeStore(t)
+  let failures = 0
+  const clock = { ...systemClock, monotonic: () => 0 }
+  const store = new DirectoryStore({ directory, cluster: 'test' }, clock, () => {
+    failures += 1
+  })
+  await store.put('x', Buffer.from('x'))
+  await refused(t, read(store, 'y'), 'NOT_FOUND')
+  await refused(t, store.put('x/y', Buffer.from('y')), 'ABORTED')
+  await refused(t, store.put('z', Buffer.from('z'), { maxBytes: 0 }), 'RESOURCE_EXHAUSTED')
+  t.is(failures, 0)
+  await rename(directory, `${directory}-away`)
+  await refused(t, read(store, 'x'), 'UNAVAILABLE')
+  await refused(t, store.put('folder/y', Buffer.from('y')), 'UNAVAILABLE')
+  t.is(failures, 2)
+})
+
 test('what looks absent within the second that the mark is trusted is looked at again', async (t) => {
   const { store, directory } = await makeStore(t, () => 0)
   await store.put('x', Buffer.from('x'))
