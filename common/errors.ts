@@ -26,17 +26,22 @@ export class RpcError extends Error {
   readonly code: StatusName
   /** Extra trailing metadata for the caller, such as `retry-after-ms`. */
   readonly trailers: Readonly<Record<string, string>>
+  /** Of the request, the one at fault, in the names of the .proto files: `spec.labels`. */
+  readonly field: string | undefined
 
-  constructor(
-    code: StatusName,
-    message: string,
-    options: { readonly cause?: unknown; readonly trailers?: Readonly<Record<string, string>> } = {},
-  ) {
+  constructor(code: StatusName, message: string, options: RpcErrorOptions = {}) {
     super(message, options.cause === undefined ? {} : { cause: options.cause })
     this.name = 'RpcError'
     this.code = code
     this.trailers = options.trailers ?? {}
+    this.field = options.field
   }
+}
+
+interface RpcErrorOptions {
+  readonly cause?: unknown
+  readonly trailers?: Readonly<Record<string, string>>
+  readonly field?: string
 }
 
 /** A bug, not trouble: something that the code itself promised does not hold. */

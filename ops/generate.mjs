@@ -10,9 +10,11 @@ import protobuf from 'protobufjs'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const protoDir = join(root, 'proto')
 const outDir = join(protoDir, 'gen')
-const files = readdirSync(join(protoDir, 'spell/v1'))
-  .filter((name) => name.endsWith('.proto'))
-  .map((name) => `spell/v1/${name}`)
+const files = ['spell/v1', 'google/rpc'].flatMap((folder) =>
+  readdirSync(join(protoDir, folder))
+    .filter((name) => name.endsWith('.proto'))
+    .map((name) => `${folder}/${name}`),
+)
 
 // The same input makes the same files: nothing is touched then, so that whoever compiles meanwhile finds them there.
 const stampFile = join(outDir, 'stamp')

@@ -37,11 +37,11 @@ const conversion: protobuf.IConversionOptions = {
 const root = protobuf.Root.fromJSON(JSON.parse(descriptorJson))
 const codecs = new Map<string, Codec<unknown>>()
 
-/** The codec of a message of package spell.v1, by its short name. */
+/** The codec of a message, by its short name in package spell.v1 or its whole one. */
 export function codec<Wire>(messageName: string): Codec<Wire> {
   const known = codecs.get(messageName)
   if (known) return known as Codec<Wire>
-  const type = root.lookupType(`spell.v1.${messageName}`)
+  const type = root.lookupType(messageName.includes('.') ? messageName : `spell.v1.${messageName}`)
   const made: Codec<unknown> = {
     encode: (value) => type.encode(type.fromObject(value)).finish() as Buffer,
     decode: (bytes) => type.toObject(type.decode(bytes), conversion),

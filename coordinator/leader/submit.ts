@@ -37,6 +37,7 @@ export async function submitRun(term: Term, submission: Submission): Promise<Sub
     throw new RpcError(
       'INVALID_ARGUMENT',
       `The request takes ${specBytes} bytes; ${maxSpecBytes} is the most.`,
+      { field: 'spec' },
     )
   }
   memory.counter = origin.id
@@ -110,7 +111,9 @@ function checkMachine(memory: Memory, spec: RunSpec): Demand {
   const near = nearNames(name, memory.models)
   const hint =
     near.length > 0 ? `Did you mean ${orList(near)}?` : `The pool has ${orList(typesThere(memory))}.`
-  throw new RpcError('INVALID_ARGUMENT', `There is no machine type ${JSON.stringify(name)}. ${hint}`)
+  throw new RpcError('INVALID_ARGUMENT', `There is no machine type ${JSON.stringify(name)}. ${hint}`, {
+    field: 'spec.machine.type_name',
+  })
 }
 
 function typesThere(memory: Memory): readonly string[] {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { Metadata, type StatusObject } from '@grpc/grpc-js'
-import { messageOf, RpcError, status } from '../../common/errors.js'
+import { RpcError, status } from '../../common/errors.js'
 import type { Log } from '../../common/log.js'
+import { fieldDetails, statusDetailsTrailer } from './status-details.js'
 
 /** How long a client should wait before it tries again when nothing better is known, in milliseconds. */
 const defaultRetryAfterMs = 500
@@ -30,7 +31,10 @@ export function statusName(code: number): string {
 function known(error: RpcError): StatusObject {
   const metadata = new Metadata()
   for (const [name, value] of Object.entries(error.trailers)) metadata.set(name, value)
-  return withDelay({ code: status[error.code], details: messageOf(error), metadata })
+  const { message, field } = error
+  const code = status[error.code]
+  if (field !== undefined) metadata.set(statusDetailsTrailer, fieldDetails({ code, message, field }))
+  return withDelay({ code, details: message, metadata })
 }
 
 function withDelay(answer: StatusObject): StatusObject {

@@ -1,9 +1,14 @@
 import type { RunSpec } from '../../proto/model/run-spec.js'
-import type { Rule } from './rule.js'
+import type { FieldRule } from './rule.js'
 import { byteLength, hasControlCharacters } from './text.js'
 
 /** Where a run's code comes from. */
-export const codeRules: readonly Rule[] = [repository, workingDirectory, hashes, gitUrl]
+export const codeRules: readonly FieldRule[] = [
+  ['spec.code.synced', repository],
+  ['spec.code.synced.working_directory', workingDirectory],
+  ['spec.code.synced', hashes],
+  ['spec.code.git', gitUrl],
+]
 
 function repository({ code }: RunSpec): string | undefined {
   if (code.kind !== 'synced') return undefined

@@ -1,19 +1,19 @@
 import type { AttachedFile, RunSpec } from '../../proto/model/run-spec.js'
-import { first, type Rule } from './rule.js'
+import { type FieldRule, first } from './rule.js'
 import { byteLength, hasControlCharacters, limitOf } from './text.js'
 
 /** What a run finds around its command: image, packages, mounts, variables. */
-export const environmentRules: readonly Rule[] = [
-  environmentVariables,
-  imageName,
-  oneBase,
-  condaAlone,
-  frameworkName,
-  pipPackages,
-  aptPackages,
-  attachedFiles,
-  mounts,
-  paths,
+export const environmentRules: readonly FieldRule[] = [
+  ['spec.env', environmentVariables],
+  ['spec.environment.docker_image', imageName],
+  ['spec.environment', oneBase],
+  ['spec.environment.conda_file', condaAlone],
+  ['spec.environment.framework', frameworkName],
+  ['spec.environment.pip_packages', pipPackages],
+  ['spec.environment.apt_packages', aptPackages],
+  ['spec.environment', attachedFiles],
+  ['spec.mounts', mounts],
+  ['spec.tensorboard_dir', tensorboardDir],
 ]
 
 /** One string of an argument list or environment may have 128 KiB with its end (Linux, MAX_ARG_STRLEN). */
@@ -130,7 +130,7 @@ function mounts({ mounts }: RunSpec): string | undefined {
   )
 }
 
-function paths({ tensorboardDir }: RunSpec): string | undefined {
+function tensorboardDir({ tensorboardDir }: RunSpec): string | undefined {
   return tensorboardDir !== undefined &&
     (byteLength(tensorboardDir) > 4_096 || hasControlCharacters(tensorboardDir))
     ? '--tensorboard-dir takes a path of at most 4,096 bytes without control characters.'

@@ -1,5 +1,5 @@
 import type { RunSpec } from '../../proto/model/run-spec.js'
-import { first, type Rule } from './rule.js'
+import { type FieldRule, first } from './rule.js'
 import { codeRules } from './submit-rules-code.js'
 import { environmentRules } from './submit-rules-environment.js'
 import { byteLength, hasControlCharacters, limitOf } from './text.js'
@@ -9,16 +9,16 @@ import { byteLength, hasControlCharacters, limitOf } from './text.js'
 export const longestCommandBytes = 65_535
 
 /** `INVALID_ARGUMENT` when one of these has something to say. */
-export const validity: readonly Rule[] = [
-  command,
-  nodeCount,
-  machine,
-  labels,
-  project,
-  description,
-  limits,
-  hyperparameters,
-  stopConditions,
+export const validity: readonly FieldRule[] = [
+  ['spec.command', command],
+  ['spec.node_count', nodeCount],
+  ['spec.machine', machine],
+  ['spec.labels', labels],
+  ['spec.project', project],
+  ['spec.description', description],
+  ['spec.limits', limits],
+  ['spec.hyperparameters', hyperparameters],
+  ['spec.stop_conditions', stopConditions],
   ...codeRules,
   ...environmentRules,
 ]

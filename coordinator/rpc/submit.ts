@@ -6,7 +6,7 @@ import type { RunSpec } from '../../proto/model/run-spec.js'
 import type { Submitted } from '../leader/types.js'
 import type { CodeCheck } from './code-check.js'
 import type { ImageCheck } from './image-check.js'
-import { type Rule, refusal } from './rule.js'
+import { type Rule, refusal, violation } from './rule.js'
 import { validity } from './submit-rules.js'
 import type { UserCall } from './user-call.js'
 
@@ -27,15 +27,18 @@ export async function submit(
 ): Promise<object> {
   const { requestId } = request
   if (!/^[\x20-\x7e]{1,64}$/.test(requestId))
-    throw new RpcError('INVALID_ARGUMENT', 'request_id must be 1 to 64 printable ASCII characters.')
-  if (!request.spec) throw new RpcError('INVALID_ARGUMENT', 'spec is missing.')
+    throw new RpcError('INVALID_ARGUMENT', 'request_id must be 1 to 64 printable ASCII characters.', {
+      field: 'request_id',
+    })
+  if (!request.spec) throw new RpcError('INVALID_ARGUMENT', 'spec is missing.', { field: 'spec' })
   const spec = runSpecFromWire(request.spec)
   const content = contentOf(spec)
   const name = { user: call.user, requestId, requestHash: createHash('sha256').update(content).digest('hex') }
   // A run that was accepted is answered whatever would be said of it today.
   const before = call.leader.answeredBefore(name)
   if (before) return answerOf(await before)
-  refuse('INVALID_ARGUMENT', refusal(validity, spec))
+  const invalid = violation(validity, spec)
+  if (invalid) throw new RpcError('INVALID_ARGUMENT', invalid.reason, { field: invalid.field })
   refuse('UNIMPLEMENTED', refusal(parts.notYet, spec))
   if (!parts.code.allows(spec)) refuse('FAILED_PRECONDITION', await parts.code.refusal(spec))
   if (!parts.images.allows(spec)) refuse('FAILED_PRECONDITION', await parts.images.refusal(call.leader))
@@ -47,10 +50,7 @@ function answerOf({ runId, repeated, warnings }: Submitted): object {
   return { runId, repeatedRequest: repeated, warnings }
 }
 
-function refuse(
-  code: 'INVALID_ARGUMENT' | 'UNIMPLEMENTED' | 'FAILED_PRECONDITION',
-  reason: string | undefined,
-) {
+function refuse(code: 'UNIMPLEMENTED' | 'FAILED_PRECONDITION', reason: string | undefined) {
   if (reason !== undefined) throw new RpcError(code, reason)
 }
 

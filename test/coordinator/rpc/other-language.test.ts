@@ -17,11 +17,11 @@ async function start(): Promise<{ cluster: ClusterFixture; node: HandNode }> {
   return { cluster, node }
 }
 
-function client(cluster: ClusterFixture, ...options: readonly string[]) {
+function client(cluster: ClusterFixture, options: readonly string[] = [], command = 'echo hi') {
   const address = cluster.coordinators[0]?.userAddress ?? ''
   const child = spawn(
     python,
-    [script, ...options, address, join(cluster.folder, 'ca.pem'), adminToken, 'echo hi'],
+    [script, ...options, address, join(cluster.folder, 'ca.pem'), adminToken, command],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
     },
@@ -55,7 +55,7 @@ test.serial(
 test.serial('a client in Python stops a run', async (t) => {
   const { cluster, node } = await start()
   t.teardown(cluster.stop)
-  const { lines, ended } = client(cluster, '--stop')
+  const { lines, ended } = client(cluster, ['--stop'])
   const { id } = await node.started()
   await node.reached(id, 'building', 'running')
   await node.order('stop_and_save')
@@ -65,4 +65,13 @@ test.serial('a client in Python stops a run', async (t) => {
   t.is(await ended, 0)
   t.true(lines.includes('stopping 1'))
   t.is(lines.at(-1), 'state STOPPED')
+})
+
+test.serial('a client in Python learns which field of its request was at fault', async (t) => {
+  const cluster = await startCluster()
+  t.teardown(cluster.stop)
+  await untilLed(cluster.users())
+  const { lines, ended } = client(cluster, [], ' ')
+  t.is(await ended, 0)
+  t.deepEqual(lines, ['refused INVALID_ARGUMENT spec.command'])
 })

@@ -1,20 +1,22 @@
 import test from 'ava'
-import { refusal } from '../../../coordinator/rpc/rule.js'
+import protobuf from 'protobufjs/light.js'
+import { refusal, violation } from '../../../coordinator/rpc/rule.js'
 import { validity } from '../../../coordinator/rpc/submit-rules.js'
+import { descriptorJson } from '../../../proto/gen/descriptor.js'
 import { notYet } from '../../../proto/model/not-yet.js'
 import type { Environment, RunSpec } from '../../../proto/model/run-spec.js'
 import { capabilityMachine, fullSpec, plainSpec } from '../../fixtures/full-spec.js'
 
 const accepted = test.macro({
   exec(t, change: Partial<RunSpec>) {
-    t.is(refusal(validity, { ...plainSpec, ...change }), undefined)
+    t.is(violation(validity, { ...plainSpec, ...change }), undefined)
   },
   title: (title) => `taken: ${title ?? ''}`,
 })
 
 const refused = test.macro({
   exec(t, change: Partial<RunSpec>, sentence: RegExp) {
-    t.regex(refusal(validity, { ...plainSpec, ...change }) ?? 'nothing was refused', sentence)
+    t.regex(violation(validity, { ...plainSpec, ...change })?.reason ?? 'nothing was refused', sentence)
   },
   title: (title) => `refused: ${title ?? ''}`,
 })
@@ -237,5 +239,23 @@ test('what has its machinery is not', (t) => {
     environment: { ...plainSpec.environment, dockerImage: 'debian' },
   }
   t.is(refusal(notYet, spec), undefined)
-  t.is(refusal(validity, spec), undefined)
+  t.is(violation(validity, spec), undefined)
 })
+
+test('every rule names a field that the .proto files have', (t) => {
+  const request = protobuf.Root.fromJSON(JSON.parse(descriptorJson))
+    .resolveAll()
+    .lookup('spell.v1.SubmitRequest')
+  for (const [path] of validity) {
+    let type: unknown = request
+    for (const name of path.split('.')) {
+      const field = type instanceof protobuf.Type ? type.fields[camelCase(name)] : undefined
+      t.truthy(field, path)
+      type = field?.resolvedType
+    }
+  }
+})
+
+function camelCase(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}
