@@ -68,7 +68,13 @@ test('of an archiving nothing is done when one of the runs has not finished', as
   t.false((await leader.run(1)).archived)
 })
 
-const archive = { segmentRuns: 1_000, segmentAfterMs: 60_000, recentRuns: 5_000, cacheBytes: 1024 ** 2 }
+const archive = {
+  segmentRuns: 1_000,
+  segmentBytes: 2 ** 24,
+  segmentAfterMs: 60_000,
+  recentRuns: 5_000,
+  cacheBytes: 1024 ** 2,
+}
 
 async function submitMany(leader: Leader, count: number): Promise<readonly number[]> {
   return await Promise.all(Array.from({ length: count }, () => submit(leader)))

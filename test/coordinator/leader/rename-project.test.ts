@@ -3,7 +3,9 @@ import test from 'ava'
 import type { Leader } from '../../../coordinator/leader.js'
 import { ann, settle, submit, World } from './harness.js'
 
-const small = { archive: { segmentRuns: 2, segmentAfterMs: 60_000, recentRuns: 1, cacheBytes: 1 } }
+const small = {
+  archive: { segmentRuns: 2, segmentBytes: 2 ** 24, segmentAfterMs: 60_000, recentRuns: 1, cacheBytes: 1 },
+}
 const rename = { newName: 'new', newDescription: undefined }
 
 /** Runs 1 to 4 of the project `old` are in the archive, 5 is not. */
