@@ -1,13 +1,4 @@
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  type Stats,
-  truncateSync,
-  unlinkSync,
-} from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, renameSync, type Stats, truncateSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AttemptFolders } from './folders.js'
 
@@ -69,7 +60,9 @@ export class FolderPool {
         if (lstatSync(join(folders.control, name)).size > 0) return false
       for (const name of readdirSync(folders.folder))
         if (!kept.has(name)) unlinkSync(join(folders.folder, name))
-      if (existsSync(folders.output)) truncateSync(folders.output)
+      const output = lstatSync(folders.output, { throwIfNoEntry: false })
+      if (output && !output.isFile()) return false
+      if (output) truncateSync(folders.output)
       this.#made += 1
       const spare = join(this.#attemptsFolder, `${sparePrefix}${this.#made}`)
       renameSync(folders.folder, spare)

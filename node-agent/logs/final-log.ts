@@ -1,5 +1,7 @@
-import { statSync } from 'node:fs'
+import { constants, lstatSync } from 'node:fs'
 import { open } from 'node:fs/promises'
+
+const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants
 
 /** What stands at the end of a log that was cut. */
 export function cutMark(limitBytes: number): string {
@@ -11,9 +13,11 @@ export function cutMark(limitBytes: number): string {
  * be repeated as one likes. A command that printed nothing may have no file.
  */
 export async function finalLog(file: string, limitBytes: number): Promise<number> {
-  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  const facts = lstatSync(file, { throwIfNoEntry: false })
+  // A plain process may put something else in its place: that is no log, and least of all one to be cut.
+  const size = facts?.isFile() ? facts.size : 0
   if (size <= limitBytes) return size
-  const handle = await open(file, 'r+')
+  const handle = await open(file, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
   try {
     const mark = Buffer.from(cutMark(limitBytes))
     // The mark overwrites bytes beyond the limit: on a full disk there is room for it.

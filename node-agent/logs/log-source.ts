@@ -1,10 +1,28 @@
-import { close, type FSWatcher, fstatSync, open, read, readFileSync, watch } from 'node:fs'
+import {
+  close,
+  closeSync,
+  constants,
+  type FSWatcher,
+  fstatSync,
+  open,
+  openSync,
+  read,
+  readSync,
+  watch,
+} from 'node:fs'
 import { promisify } from 'node:util'
 import type { AttemptId } from '../../proto/model/attempt.js'
+import { systemCode } from '../../spellfs/disk-errors.js'
 
 const openFile = promisify(open)
 const closeFile = promisify(close)
 const readFile = promisify(read)
+
+/** A plain process may put a link in the file's place, or a pipe that nobody writes to: nobody waits for that. */
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
+const readOnly = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
+/** There is no file of that name (any more), or a link. */
+const gone: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ELOOP', 'ENXIO'])
 
 /** A log that ended with no more than this is read in one go. */
 const smallBytes = 16 * 1024
@@ -68,7 +86,7 @@ export class LogSource {
   async grew(): Promise<boolean> {
     const fd = await this.#open()
     if (fd === undefined) return false
-    const { size } = fstatSync(fd)
+    const size = sizeOf(fd)
     if (size === this.#size) return false
     this.#size = size
     return true
@@ -82,7 +100,7 @@ export class LogSource {
       return this.#readSmall(length)
     const fd = await this.#open()
     if (fd === undefined) return Buffer.alloc(0)
-    const wanted = Math.min(length, Math.max(fstatSync(fd).size - this.sent, 0))
+    const wanted = Math.min(length, Math.max(sizeOf(fd) - this.sent, 0))
     const bytes = Buffer.allocUnsafe(wanted)
     const { bytesRead } = await readFile(fd, bytes, 0, wanted, this.sent)
     return bytes.subarray(0, bytesRead)
@@ -118,25 +136,34 @@ export class LogSource {
 
   /** A short log that has just been written lies in memory: this waits for no disk, and costs a tenth. */
   #readSmall(length: number): Buffer {
+    let fd: number | undefined
     try {
-      const bytes = readFileSync(this.file)
-      return bytes.subarray(this.sent, this.sent + length)
+      fd = openSync(this.file, readOnly)
+      const bytes = Buffer.allocUnsafe(Math.min(length, Math.max(sizeOf(fd) - this.sent, 0)))
+      return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, this.sent))
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0)
+      if (gone.has(systemCode(error))) return Buffer.alloc(0)
       throw error
+    } finally {
+      if (fd !== undefined) closeSync(fd)
     }
   }
 
   async #open(): Promise<number | undefined> {
     if (this.#fd !== undefined) return this.#fd
-    this.#opening ??= openFile(this.file, 'r').catch((error: NodeJS.ErrnoException) => {
+    this.#opening ??= openFile(this.file, readOnly).catch((error: unknown) => {
       // What failed (too many open files, say) may succeed later.
       this.#opening = undefined
-      if (error.code === 'ENOENT') return undefined
+      if (gone.has(systemCode(error))) return undefined
       throw error
     })
     this.#fd = await this.#opening
     this.#opening = undefined
     return this.#fd
   }
+}
+
+function sizeOf(fd: number): number {
+  const facts = fstatSync(fd)
+  return facts.isFile() ? facts.size : 0
 }

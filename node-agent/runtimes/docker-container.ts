@@ -1,8 +1,13 @@
+import { join } from 'node:path'
 import { containerScript } from './docker-supervisor.js'
+import { exitNote } from './exit-note.js'
 import type { Prepared, Task } from './runtime.js'
 
 /** Labels by which this node finds its containers again. */
 export const labels = { node: 'spell.node', attempt: 'spell.attempt' } as const
+
+/** File of the control folder: this task shall end. */
+export const terminatingNote = 'terminating'
 
 export interface ContainerSettings {
   /** Path of a static busybox on this machine. */
@@ -30,6 +35,8 @@ const capabilities = [
 ]
 
 const outputBlockBytes = 512
+/** Some pipes and a few empty files. */
+const supervisorBytes = 64 * 1024
 const cpuPeriodUs = 100_000
 
 /** The body of `POST /containers/create` for a task (https://docs.docker.com/reference/api/engine/). */
@@ -83,13 +90,20 @@ function limits(task: Task, settings: ContainerSettings): Readonly<Record<string
   }
 }
 
+/**
+ * The run is as mighty as its supervisor, and often root as the agent is. So nothing that the agent opens by name lies in a
+ * folder that the run can write to, but for `/spell` itself: of the agent's notes it gets a view, and what it writes to are
+ * single files, which it can fill and not replace. What the supervisor needs for itself is in memory.
+ */
 function mounts(task: Task, settings: ContainerSettings): readonly unknown[] {
   const bind = (source: string, target: string) => ({ Type: 'bind', Source: source, Target: target })
   return [
     { ...bind(settings.busybox, '/.spell/busybox'), ReadOnly: true },
-    bind(task.controlFolder, '/.spell/control'),
+    { ...bind(task.controlFolder, '/.spell/control'), ReadOnly: true },
+    bind(join(task.controlFolder, exitNote), '/.spell/exit'),
     bind(task.outputFile, '/.spell/output'),
     bind(task.spellFolder, '/spell'),
+    { Type: 'tmpfs', Target: '/.spell/run', TmpfsOptions: { SizeBytes: supervisorBytes } },
   ]
 }
 

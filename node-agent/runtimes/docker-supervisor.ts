@@ -2,8 +2,8 @@
  * Process 1 of a run's container: a script for the static busybox that the agent brings, so that it works in an image
  * without a shell, under any user, and needs nothing of the engine but its signals.
  *
- *     1 supervisor ── collector ── cat        reads /.spell/control/pipe, appends to /.spell/output, ignores SIGTERM
- *     └─ keeper ── command (bash -c …)        notes the exit status in /.spell/control/exit (exit-note.ts)
+ *     1 supervisor ── collector ── cat        reads /.spell/run/pipe, appends to /.spell/output, ignores SIGTERM
+ *     └─ keeper ── command (bash -c …)        notes the exit status in /.spell/exit (exit-note.ts)
  *
  * - SIGTERM to process 1: SIGTERM, once, to every other process, in one system call and parents first, so that no shell
  *   goes on with `; echo after`; then it waits for the last process, however long that takes.
@@ -27,7 +27,7 @@
 export const containerScript = `
 exec >/dev/null 2>&1
 unset SHLVL
-spell_run=/.spell/control
+spell_run=/.spell/run
 spell_stopping= spell_killing= spell_ending= spell_told=
 trap 'spell_stopping=1' TERM
 trap 'spell_killing=1' USR1
@@ -50,7 +50,7 @@ spell_collector=$!
 
 # Subshells that exec: a shell says "Killed" where its own output goes, and that of the keeper goes nowhere.
 spell_keep() {
-  if [ -e $spell_run/terminating ]; then return 143; fi
+  if [ -e /.spell/control/terminating ]; then return 143; fi
   for spell_shell in /bin/bash /usr/bin/bash /usr/local/bin/bash /bin/sh /usr/bin/sh; do
     if [ -x $spell_shell ]; then (exec $spell_shell -c "$1" >&3 2>&3 3>&-); return; fi
   done
@@ -62,11 +62,11 @@ spell_keep() {
   (
     trap : TERM
     read -r spell_pid spell_name spell_state spell_parent spell_rest </proc/self/stat
-    echo "$spell_pid" 1<>$spell_run/keeper
+    echo "$spell_pid" >$spell_run/keeper
     kill -9 "$spell_parent"
     exec 3>$spell_run/pipe
     spell_keep "$2"
-    echo $? 1<>$spell_run/exit
+    echo $? 1<>/.spell/exit
     kill -USR2 1
   )
   :
@@ -88,7 +88,7 @@ spell_others() {
 }
 
 spell_command_ended() {
-  read -r spell_code <$spell_run/exit
+  read -r spell_code </.spell/exit
   [ "$spell_code" != -------- ]
 }
 
@@ -130,7 +130,7 @@ spell_end_leftover() {
 trap spell_terminate TERM
 trap spell_kill USR1
 trap spell_end_leftover USR2
-[ "$spell_stopping" ] || [ -e $spell_run/terminating ] && spell_terminate
+[ "$spell_stopping" ] || [ -e /.spell/control/terminating ] && spell_terminate
 [ "$spell_killing" ] && spell_kill
 spell_command_ended && spell_end_leftover
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { chmod, chown, open, stat, writeFile } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { chmod, chown, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { getuid } from 'node:process'
 import { LRUCache } from 'lru-cache'
@@ -9,13 +10,14 @@ import { RpcError } from '../../common/errors.js'
 import type { Random } from '../../common/random.js'
 import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
 import { controlFolderOf, parseAttemptKey } from './control-folder.js'
-import { type ContainerSettings, containerOf, labels } from './docker-container.js'
+import { type ContainerSettings, containerOf, labels, terminatingNote } from './docker-container.js'
 import { DockerEngine } from './docker-engine.js'
 import { type EngineInfo, factsOf } from './docker-facts.js'
 import { ensureImage, type Image } from './docker-image.js'
 import { changeOwner, ownerOfAgent } from './docker-owners.js'
-import { exitNote, keeperNote, readExitNote, reserveNotes } from './exit-note.js'
+import { exitNote, readExitNote, reserveExitNote } from './exit-note.js'
 import { type Owner, ownerOf, userNameOf } from './image-owner.js'
+import { leaveNote } from './notes.js'
 import type { Prepared, Runtime, RuntimeFacts, Task, TaskEnd, TaskState } from './runtime.js'
 import { findStaticBusybox } from './static-busybox.js'
 import { requireWorkingFolder } from './working-folder.js'
@@ -88,9 +90,8 @@ export class DockerRuntime implements Runtime {
   }
 
   async start(task: Task, prepared: Prepared): Promise<void> {
-    requireWorkingFolder(task)
     const { owner, name } = await this.#accountIn(prepared)
-    await makeWritable(task, owner)
+    const files = await makeFiles(task)
     const label = { [labels.node]: this.#scope, [labels.attempt]: attemptKey(task.id) }
     const named = name === undefined ? task : { ...task, env: { USER: name, ...task.env } }
     const body = containerOf(named, prepared, this.#container(), label)
@@ -103,6 +104,9 @@ export class DockerRuntime implements Runtime {
       accepted: [409],
     })
     if (created.status === 409 && (await this.#state(task.id))?.Status !== 'created') return
+    // Only now is it certain that the run has not begun: one that has may have put anything in a folder's place.
+    requireWorkingFolder(task)
+    await makeWritable(files, task.controlFolder, owner)
     if (ownerOfAgent()) await changeOwner(this.#engine, task.spellFolder, owner, this.#container())
     try {
       await this.#engine.call({ method: 'POST', path: this.#path(task.id, 'start'), accepted: [304] })
@@ -140,12 +144,12 @@ export class DockerRuntime implements Runtime {
   }
 
   async terminate(id: AttemptId): Promise<void> {
-    await this.#noteTerminating(id)
+    this.#noteTerminating(id)
     await this.#signal(id, 'SIGTERM')
   }
 
   async kill(id: AttemptId): Promise<void> {
-    await this.#noteTerminating(id)
+    this.#noteTerminating(id)
     if (!(await this.#signal(id, 'SIGUSR1'))) return
     const signal = AbortSignal.timeout(killPatienceMs)
     const path = this.#path(id, 'wait')
@@ -162,10 +166,13 @@ export class DockerRuntime implements Runtime {
     for (let tries = 0; ; tries += 1) {
       const accepted = [404, 409]
       const { status } = await this.#engine.call({ method: 'DELETE', path: this.#path(id), query, accepted })
-      if (status !== 409) return
+      if (status !== 409) break
       if (tries === 100) throw new RpcError('UNAVAILABLE', `The engine is still removing ${attemptKey(id)}.`)
       await this.#clock.sleep(backoffMs(backoff, tries, this.#random))
     }
+    // The folder may serve another run, which would take them for its own.
+    const folder = controlFolderOf(this.#settings.attemptsFolder, id)
+    for (const name of [exitNote, terminatingNote]) rmSync(join(folder, name), { force: true })
   }
 
   async list(): Promise<readonly AttemptId[]> {
@@ -221,11 +228,8 @@ export class DockerRuntime implements Runtime {
   }
 
   /** A signal may come before the supervisor listens; it then finds this file. */
-  async #noteTerminating(id: AttemptId): Promise<void> {
-    const file = join(controlFolderOf(this.#settings.attemptsFolder, id), 'terminating')
-    await writeFile(file, '\n').catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error
-    })
+  #noteTerminating(id: AttemptId): void {
+    leaveNote(join(controlFolderOf(this.#settings.attemptsFolder, id), terminatingNote))
   }
 
   /** False when there is nothing (any more) that could take it. */
@@ -257,17 +261,20 @@ export class DockerRuntime implements Runtime {
   }
 }
 
-/** The supervisor, which runs as the image's user, writes to the control folder and to the output file. */
-async function makeWritable(task: Task, { uid, gid }: Owner): Promise<void> {
+/** The files that the supervisor writes to: they must be there when the container is made. */
+async function makeFiles(task: Task): Promise<readonly string[]> {
   const file = await open(task.outputFile, 'a')
   await file.close()
-  const files = [task.outputFile, ...reserveNotes(task.controlFolder, [exitNote, keeperNote])]
+  return [task.outputFile, reserveExitNote(task.controlFolder)]
+}
+
+/** The supervisor runs as the image's user. The control folder stays the agent's: it is only looked at from inside. */
+async function makeWritable(files: readonly string[], controlFolder: string, owner: Owner): Promise<void> {
+  const { uid, gid } = owner
   if (uid === getuid?.()) return
-  if (getuid?.() === 0) await Promise.all([task.controlFolder, ...files].map((path) => chown(path, uid, gid)))
-  else if (uid !== 0) {
-    await Promise.all(files.map((path) => chmod(path, 0o666)))
-    await chmod(task.controlFolder, 0o777)
-  }
+  if (getuid?.() === 0) await Promise.all(files.map((path) => chown(path, uid, gid)))
+  else if (uid !== 0) await Promise.all(files.map((path) => chmod(path, 0o666)))
+  await chmod(controlFolder, 0o755)
 }
 
 function startTrouble(error: unknown): unknown {

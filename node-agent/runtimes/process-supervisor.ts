@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { exitNote, keeperNote, readExitNote } from './exit-note.js'
+import { exitNote, readExitNote } from './exit-note.js'
 import {
   commandLineOf,
   hasVariable,
@@ -12,6 +12,7 @@ import {
   type ProcessName,
   processesSince,
 } from './linux-processes.js'
+import { hasNote, readNote } from './notes.js'
 
 /**
  * What stands over a command in the process runtime: one shell per task, leader of a session of its own, which outlives
@@ -69,13 +70,12 @@ export interface SupervisorNotes extends ProcessName {
   readonly terminated: boolean
 }
 
-/** What the agent notes: before it sends SIGTERM, and after. */
+/** What the agent notes, by files that are there: before it sends SIGTERM, and after. */
 export const agentNotes = { terminating: 'terminating', terminated: 'terminated' } as const
 const noteFiles: ReadonlySet<string> = new Set([
   'supervisor',
   'collector',
   exitNote,
-  keeperNote,
   'done',
   ...Object.values(agentNotes),
 ])
@@ -84,7 +84,7 @@ const noteFiles: ReadonlySet<string> = new Set([
 export function removeNotes(controlFolder: string): void {
   if (!existsSync(controlFolder)) return
   for (const name of readdirSync(controlFolder))
-    if (noteFiles.has(name)) rmSync(join(controlFolder, name), { force: true })
+    if (noteFiles.has(name)) rmSync(join(controlFolder, name), { recursive: true, force: true })
 }
 
 export function readNotes(controlFolder: string, boot: string): SupervisorNotes | undefined {
@@ -97,8 +97,8 @@ export function readNotes(controlFolder: string, boot: string): SupervisorNotes 
     current: match.boot === boot,
     exitCode: readExitNote(controlFolder),
     done: readLine(controlFolder, 'done') !== undefined,
-    terminating: readLine(controlFolder, agentNotes.terminating) !== undefined,
-    terminated: readLine(controlFolder, agentNotes.terminated) !== undefined,
+    terminating: hasNote(join(controlFolder, agentNotes.terminating)),
+    terminated: hasNote(join(controlFolder, agentNotes.terminated)),
   }
 }
 
@@ -153,11 +153,6 @@ export function hasBegun(notes: SupervisorNotes, members: readonly LinuxProcess[
 }
 
 function readLine(folder: string, name: string): string | undefined {
-  try {
-    const text = readFileSync(join(folder, name), 'utf8')
-    return text.endsWith('\n') ? text.slice(0, -1) : undefined
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+  const text = readNote(join(folder, name))
+  return text?.endsWith('\n') ? text.slice(0, -1) : undefined
 }

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { availableParallelism, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../../common/clock.js'
 import { RpcError } from '../../common/errors.js'
 import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
 import { attemptsIn, controlFolderOf } from './control-folder.js'
-import { exitNote, reserveNotes } from './exit-note.js'
+import { reserveExitNote } from './exit-note.js'
 import { bootId, type LinuxProcess, signalProcess } from './linux-processes.js'
+import { leaveNote } from './notes.js'
 import { ProcessStarter, type StartOrder } from './process-starter.js'
 import {
   agentNotes,
@@ -78,7 +78,7 @@ export class ProcessRuntime implements Runtime {
   async start(task: Task): Promise<void> {
     if (readNotes(task.controlFolder, this.#boot)) return
     const folder = requireWorkingFolder(task)
-    reserveNotes(task.controlFolder, [exitNote])
+    reserveExitNote(task.controlFolder)
     const key = attemptKey(task.id)
     const waiting = new Set<() => void>()
     this.#children.set(key, waiting)
@@ -125,12 +125,12 @@ export class ProcessRuntime implements Runtime {
     const notes = this.#notes(id)
     if (!notes?.current || notes.terminated) return
     const folder = controlFolderOf(this.#attemptsFolder, id)
-    await writeFile(join(folder, agentNotes.terminating), '\n')
+    leaveNote(join(folder, agentNotes.terminating))
     const members = await this.#begun(id, notes)
     if (isSupervised(notes)) signalProcess(-notes.pid, 'SIGTERM')
     for (const member of members)
       if (member.group !== notes.pid || !isSupervised(notes)) signalProcess(member.pid, 'SIGTERM')
-    await writeFile(join(folder, agentNotes.terminated), '\n')
+    leaveNote(join(folder, agentNotes.terminated))
   }
 
   async kill(id: AttemptId): Promise<void> {
