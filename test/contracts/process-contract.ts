@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
@@ -201,12 +201,7 @@ export const processContract: Readonly<Record<string, RuntimeCase>> = {
   },
 
   'a run that fills its disk ends with its own exit status': async (t, bench) => {
-    if (process.getuid?.() !== 0) {
-      t.pass('a small disk takes root')
-      return
-    }
-    await execa('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', bench.folder])
-    try {
+    await onSmallDisk(t, bench, async () => {
       const command =
         'head -c 300000 /dev/zero; echo said; head -c 2000000 /dev/zero >full; seq 100000; exit 14'
       const task = await bench.start(command)
@@ -215,9 +210,23 @@ export const processContract: Readonly<Record<string, RuntimeCase>> = {
       bench.reopen()
       t.is((await bench.runtime.wait(task.id, never)).exitCode, 14)
       await bench.runtime.remove(task.id)
-    } finally {
-      await execa('umount', ['--lazy', bench.folder])
-    }
+    })
+  },
+
+  'a stop and a kill reach runs whose disk is full': async (t, bench) => {
+    await onSmallDisk(t, bench, async () => {
+      const stopped = await bench.start("trap 'exit 15' TERM; echo ready; while :; do sleep 0.1; done")
+      const killed = await bench.start("trap '' TERM; echo ready; while :; do sleep 0.1; done")
+      for (const task of [stopped, killed]) await untilOutput(task, 'ready')
+      const fills = await bench.start('head -c 2000000 /dev/zero >full')
+      await bench.runtime.wait(fills.id, never)
+      t.is(statfsSync(bench.folder).bavail, 0)
+      await bench.runtime.terminate(stopped.id)
+      t.is((await bench.runtime.wait(stopped.id, never)).exitCode, 15)
+      await bench.runtime.kill(killed.id)
+      t.is((await bench.runtime.wait(killed.id, never)).exitCode, 137)
+      for (const { id } of [stopped, killed, fills]) await bench.runtime.remove(id)
+    })
   },
 
   'it runs in its working folder': async (t, bench) => {
@@ -241,6 +250,20 @@ export const processContract: Readonly<Record<string, RuntimeCase>> = {
     t.is((await bench.runtime.wait(task.id, never)).exitCode, 137)
     t.is(await bench.runtime.inspect(bystander.id), 'running')
   },
+}
+
+/** With everything of the bench on a mebibyte of memory; nothing that is started may be left by then. */
+async function onSmallDisk(t: ExecutionContext, bench: Bench, body: () => Promise<void>): Promise<void> {
+  if (process.getuid?.() !== 0) {
+    t.pass('a small disk takes root')
+    return
+  }
+  await execa('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', bench.folder])
+  try {
+    await body()
+  } finally {
+    await execa('umount', ['--lazy', bench.folder])
+  }
 }
 
 /** Processes that work in the task's folder. A container's folder has the same inode, wherever it is mounted. */

@@ -27,7 +27,9 @@ asRoot('a run that fills the disk is told as it ended, and another is refused wi
   await leader.until(() => leader.hellos.length === 1)
   const fills = assignmentOf(
     1,
-    'echo begun; head -c 50000000 /dev/zero > big; echo full > /dev/null; while [ ! -e go ]; do sleep 0.05; done; exit 3',
+    "trap 'exit 3' TERM; echo begun; head -c 50000000 /dev/zero > big; while :; do sleep 0.05; done",
+    // Nobody waits for that: the command is told at once, although nothing can be noted any more.
+    { graceMs: 3_600_000 },
   )
   leader.start(fills)
   await leader.until(() => leader.logs.get('1.1')?.toString().startsWith('begun') ?? false)
@@ -41,6 +43,7 @@ asRoot('a run that fills the disk is told as it ended, and another is refused wi
   leader.order({ id: fills.id, wanted: 'stop_and_save', reason: 'enough' })
   await leader.until(() => leader.forgotten.includes('1.1'))
   t.is(leader.story(fills.id), whole)
+  t.like(leader.reportsOf(fills.id)[2]?.event, { endedBy: 'stop', exitCode: 3 })
   t.true((leader.outputs.get('1.1')?.get('big')?.length ?? 0) > 1_000_000)
   // There is space again.
   const next = assignmentOf(3, 'echo fine')
