@@ -100,10 +100,8 @@ export class Attempt {
     return this.#starting
   }
 
-  /** With the boot clock's time at which it was wished; 0 when that was before the machine's last start. */
-  get intent(): { readonly intent: Intent; readonly atMs: number } | undefined {
-    const fact = this.#intent
-    return fact && { intent: fact.intent, atMs: fact.bootId === this.#parts.boot.bootId ? fact.atMs : 0 }
+  get intent(): { readonly intent: Intent } | undefined {
+    return this.#intent
   }
 
   get lastReport(): number {

@@ -24,6 +24,7 @@ export type Fact =
       readonly imageDigest: string | undefined
       readonly owner: Prepared['owner']
     }
+  // Its time is for people, and for an earlier version of the agent: no deadline is counted from a wish.
   | { readonly kind: 'intent'; readonly intent: Intent; readonly bootId: string; readonly atMs: number }
 
 const assignments = codec<Assignment__Output>('Assignment')

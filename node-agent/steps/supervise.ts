@@ -88,13 +88,11 @@ class Supervision {
   #carryOut(): void {
     const wished = this.#attempt.intent
     if (!wished || this.#ended.signal.aborted) return
-    const { intent, atMs } = wished
+    const { intent } = wished
     if (intent.kind === 'stop' && this.#carriedOut === 'nothing') {
       this.#carriedOut = 'stop'
       this.#parts.failpoints.reach('ending')
-      this.#signal('terminate')
-      const graceEndsMs = atMs + (intent.graceMs || defaultGraceMs)
-      this.#timers.push(this.#parts.boot.at(graceEndsMs, () => this.#signal('kill')))
+      this.#signal('terminate', () => this.#killAfter(intent.graceMs || defaultGraceMs))
     }
     if (intent.kind === 'kill' && this.#carriedOut !== 'kill') {
       this.#carriedOut = 'kill'
@@ -103,8 +101,18 @@ class Supervision {
     }
   }
 
+  /**
+   * The grace is the task's own time: it begins when the task was told, not while the engine or the agent was away. After a
+   * restart of the agent the task is told anew, and the grace begins with that. Who must be gone earlier is killed by a wish.
+   */
+  #killAfter(graceMs: number): void {
+    if (this.#ended.signal.aborted) return
+    const { boot } = this.#parts
+    this.#timers.push(boot.at(boot.now() + graceMs, () => this.#signal('kill')))
+  }
+
   /** Until it succeeds or the task has ended. */
-  #signal(call: 'terminate' | 'kill'): void {
+  #signal(call: 'terminate' | 'kill', done: () => void = () => undefined): void {
     const { runtime, log } = this.#parts
     const attempt = this.#attempt
     const options = {
@@ -115,7 +123,7 @@ class Supervision {
       onWait: (error: unknown) =>
         log.warn('A run can not be signalled', { attempt: attempt.key, call, error }),
     }
-    retry(() => runtime[call](attempt.id), options, this.#parts).catch(() => undefined)
+    retry(() => runtime[call](attempt.id), options, this.#parts).then(done, () => undefined)
   }
 
   #armTimeout(): void {
