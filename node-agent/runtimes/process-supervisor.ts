@@ -11,6 +11,7 @@ import {
   openFileOf,
   type ProcessName,
   processesSince,
+  processOf,
 } from './linux-processes.js'
 import { hasNote, readNote } from './notes.js'
 
@@ -126,23 +127,44 @@ export function membersOf(
   const elsewhere = new Set(sessions.values())
   elsewhere.delete(notes.pid)
   const candidates = processesSince(notes).filter(({ session }) => !elsewhere.has(session))
-  const collector = Number(readLine(controlFolder, 'collector') ?? Number.NaN)
-  const supervising = (found: LinuxProcess): boolean =>
-    found.pid === notes.pid || found.parent === notes.pid || found.parent === collector
+  const { supervisor, collector, pipe } = landmarksOf(controlFolder, notes)
   const mark = taskMark(controlFolder)
   const assignment = `${mark.name}=${mark.value}`
-  const pipe = openFileOf(collector, 0)
   const family = new Set<number>()
   for (const found of candidates)
     if (
-      found.session === notes.pid ||
-      found.pid === notes.pid ||
+      found.session === supervisor ||
+      found.pid === supervisor ||
       family.has(found.parent) ||
       hasVariable(found.pid, assignment) ||
       (pipe !== undefined && [1, 2].some((fd) => openFileOf(found.pid, fd) === pipe))
     )
       family.add(found.pid)
+  const supervising = ({ pid, parent }: LinuxProcess): boolean =>
+    pid === supervisor || parent === supervisor || parent === collector
   return candidates.filter((found) => family.has(found.pid) && !supervising(found) && !isThread(found.pid))
+}
+
+/** What the task's processes are told by; each undefined when it is known to be gone. */
+interface Landmarks {
+  /** Its pid is the name of the session too. */
+  readonly supervisor: number | undefined
+  readonly collector: number | undefined
+  readonly pipe: string | undefined
+}
+
+/**
+ * A pid that was noted may be somebody else's by now. As long as a process is in a session the kernel gives its number to
+ * nobody: with another process at the supervisor's pid nothing is left of the session, and no collector, who is in it.
+ */
+function landmarksOf(controlFolder: string, notes: SupervisorNotes): Landmarks {
+  const found = processOf(notes.pid)
+  if (found && found.startTicks !== notes.startTicks)
+    return { supervisor: undefined, collector: undefined, pipe: undefined }
+  const noted = Number(readLine(controlFolder, 'collector') ?? Number.NaN)
+  const collector = processOf(noted)?.session === notes.pid ? noted : undefined
+  const input = collector === undefined ? undefined : openFileOf(collector, 0)
+  return { supervisor: notes.pid, collector, pipe: input?.startsWith('pipe:[') ? input : undefined }
 }
 
 /** Whether the command's shell runs, so that a signal is for it and not lost in the supervisor's preparations. */
