@@ -29,6 +29,7 @@ exec >/dev/null 2>&1
 unset SHLVL
 spell_run=/.spell/run
 spell_stopping= spell_killing= spell_ending= spell_told=
+read -r spell_self </proc/self/cmdline
 trap 'spell_stopping=1' TERM
 trap 'spell_killing=1' USR1
 trap : USR2
@@ -92,11 +93,20 @@ spell_command_ended() {
   [ "$spell_code" != -------- ]
 }
 
+# Whether a process is none of this script's. The image may have a busybox too: then the beginning of its line tells.
+spell_is_command() {
+  spell_name= spell_line=
+  read -r spell_name <$1/comm
+  [ "$spell_name" ] && [ "$spell_name" != busybox ] && return
+  read -r spell_line <$1/cmdline
+  [ "$spell_line" ] && [ "$spell_line" != "$spell_self" ]
+}
+
 spell_command_begun() {
   until spell_command_ended || [ -e $spell_run/own-shell ]; do
     spell_others
     for spell_pid in $spell_found; do
-      read -r spell_name </proc/$spell_pid/comm && [ "$spell_name" != busybox ] && return
+      spell_is_command /proc/$spell_pid && return
     done
     spell_pause
   done

@@ -18,6 +18,8 @@ const reason = await noDockerHere()
 const engine = reason === undefined ? await findEngine() : undefined
 const socketPath = engine?.socketPath ?? ''
 const bare = `spell-test-bare:${process.pid}`
+/** As Alpine is: one program under many names. */
+const boxed = `spell-test-boxed:${process.pid}`
 const made: string[] = []
 
 /** Started as the image's user, who owns /spell as the agent would have it. */
@@ -57,6 +59,18 @@ const cases: Readonly<Record<string, RuntimeCase>> = {
     await bench.runtime.terminate(stopped.id)
     t.is((await bench.runtime.wait(stopped.id, never)).exitCode, 143)
     t.is(output(stopped), 'ready\n')
+  },
+
+  'a stop and a kill reach a busybox of the image': async (t, bench) => {
+    const words = ['busybox sleep 1000', '/.spell/busybox sleep 1000', 'busybox sh -c "busybox sleep 1000"']
+    for (const command of words) {
+      const stopped = await bench.start(command, { image: boxed })
+      const killed = await bench.start(command, { image: boxed })
+      await bench.runtime.terminate(stopped.id)
+      t.is((await bench.runtime.wait(stopped.id, AbortSignal.timeout(20_000))).exitCode, 143, command)
+      await bench.runtime.kill(killed.id)
+      t.is((await bench.runtime.wait(killed.id, never)).exitCode, 137, command)
+    }
   },
 
   'an image runs as the user it names, by name': (t, bench) => runsAs(t, bench, 'nobody'),
@@ -136,7 +150,11 @@ else {
     copyFileSync(findStaticBusybox(undefined) ?? '', join(folder, 'tool/busybox'))
     writeFileSync(join(folder, 'tool/readme'), 'an image with one program\n')
     await importImage(socketPath, { name: bare, folder })
-    made.push(bare)
+    mkdirSync(join(folder, 'bin'))
+    for (const name of ['busybox', 'sh'])
+      copyFileSync(join(folder, 'tool/busybox'), join(folder, 'bin', name))
+    await importImage(socketPath, { name: boxed, folder })
+    made.push(bare, boxed)
     rmSync(folder, { recursive: true })
   })
   test.after.always(async () => {
