@@ -27,13 +27,18 @@ import { requireWorkingFolder } from './working-folder.js'
 
 export interface ProcessRuntimeSettings {
   readonly attemptsFolder: string
-  /** What a command leaves running when it ends by itself has this long after SIGTERM. Default 5,000. */
+  /**
+   * What a command leaves running when it ends by itself has this long after SIGTERM, and so has what brings the output to
+   * its file after the command's end. Default 5,000.
+   */
   readonly leftoverGraceMs?: number
 }
 
 /** How often a task is looked at whose supervisor an earlier process started, or that has ended in part. */
 const lookMs = 100
 const stepMs = 3
+/** In the ordinary case the supervisor ends within a millisecond of the command; nobody else is looked for before this. */
+const usualEndMs = 45
 
 /**
  * Runs commands as plain processes of the agent's user: for one trusted user on one machine. No limits are imposed, the
@@ -103,7 +108,7 @@ export class ProcessRuntime implements Runtime {
       if (!notes || (!notes.current && !notes.done)) throw vanished(id)
       const ended = notes.done || notes.exitCode !== undefined || !isSupervised(notes)
       if (ended) {
-        if (!isSupervised(notes) || (await this.#supervisorEnds(notes))) {
+        if (!isSupervised(notes) || (await this.#supervisorEnds(notes, usualEndMs))) {
           const members = this.#members(id, notes)
           if (members.length === 0) return this.#noteEnd(id, notes)
         }
@@ -143,7 +148,9 @@ export class ProcessRuntime implements Runtime {
       await this.#clock.sleep(stepMs)
       members = this.#members(id, notes)
     }
-    if (!(await this.#supervisorEnds(notes)) && this.#notes(id)?.exitCode !== undefined) endSupervisor(notes)
+    // What they had written may still be in the pipe: a busy machine gets the time to bring it to the file.
+    const ended = await this.#supervisorEnds(notes, this.#leftoverGraceMs)
+    if (!ended && this.#notes(id)?.exitCode !== undefined) endSupervisor(notes)
   }
 
   async remove(id: AttemptId): Promise<void> {
@@ -184,13 +191,13 @@ export class ProcessRuntime implements Runtime {
     }
   }
 
-  /** In the ordinary case the supervisor ends within a millisecond of the command. */
-  async #supervisorEnds(notes: SupervisorNotes): Promise<boolean> {
-    for (let tries = 0; tries < 15; tries += 1) {
+  async #supervisorEnds(notes: SupervisorNotes, withinMs: number): Promise<boolean> {
+    const untilMs = this.#clock.monotonic() + withinMs
+    for (;;) {
       await this.#clock.sleep(stepMs)
       if (!isSupervised(notes)) return true
+      if (this.#clock.monotonic() > untilMs) return false
     }
-    return false
   }
 
   /** SIGTERM once, SIGKILL after the grace; during a stop the one who stops decides when to kill. */
