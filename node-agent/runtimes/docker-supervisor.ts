@@ -1,3 +1,5 @@
+import { gapMark } from './gap-mark.js'
+
 /**
  * Process 1 of a run's container: a script for the static busybox that the agent brings, so that it works in an image
  * without a shell, under any user, and needs nothing of the engine but its signals.
@@ -9,6 +11,7 @@
  *   goes on with `; echo after`; then it waits for the last process, however long that takes.
  * - SIGUSR1: SIGKILL to every process but those above; what they had written is still collected.
  * - When the command ends by itself, what it left behind gets SIGTERM and, 5 s later, SIGKILL.
+ * - The file size limit ends `cat` by SIGXFSZ, a run that kills all it can by SIGKILL; a full disk makes it fail (gap-mark.ts).
  * - It exits with the command's status when the last process has ended and the output is complete.
  *
  * The keeper can be no background job of process 1, since a shell's background jobs ignore SIGINT for ever; and process 1
@@ -37,12 +40,14 @@ trap : USR2
 
 (
   trap '' TERM XFSZ
+  ulimit -c 0
   ulimit -f "$1"
   while :; do
-    /.spell/busybox cat >>/.spell/output
+    (trap - XFSZ; exec /.spell/busybox cat >>/.spell/output)
     case $? in
       0) break ;;
       137) ;;
+      1 | 2) until echo "${gapMark}" >>/.spell/output; do /.spell/busybox cat >/dev/full && break 2; done ;;
       *) /.spell/busybox cat; break ;;
     esac
   done

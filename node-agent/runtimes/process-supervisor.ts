@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { exitNote, readExitNote } from './exit-note.js'
+import { gapMark } from './gap-mark.js'
 import {
   commandLineOf,
   hasVariable,
@@ -23,8 +24,8 @@ import { hasNote, readNote } from './notes.js'
  *                └─ collector ── cat
  *
  * A real pipe leads from the command to the collector, so that `/dev/stderr` can be opened by name and nobody can shorten
- * the log. The file size limit makes `cat` stop exactly there; the second one swallows the rest. Files it writes to the
- * control folder, in this order (each a line; one without its newline counts as not written):
+ * the log. The file size limit ends `cat` exactly there, by SIGXFSZ; another swallows the rest. When the disk is full `cat`
+ * fails: gap-mark.ts has what happens then. Files it writes to the control folder, in this order (each a line; one without its newline counts as not written):
  *
  *     supervisor   boot id and /proc/<pid>/stat of the supervisor; created exclusively, so a second start changes nothing
  *     collector    the collector's pid
@@ -51,8 +52,17 @@ exec >/dev/null 2>&1
 } | {
   read -r spell_pid spell_stat </proc/self/stat
   echo "$spell_pid" >"$1/collector"
+  trap '' XFSZ
+  ulimit -c 0
   ulimit -f "$3"
-  "$6" >>"$2" || "$6" >/dev/null
+  while :; do
+    (trap - XFSZ; exec "$6" >>"$2")
+    case $? in
+      0) break ;;
+      1 | 2) until echo "${gapMark}" >>"$2"; do "$6" >/dev/full && break 2; done ;;
+      *) "$6" >/dev/null; break ;;
+    esac
+  done
 }
 echo >"$1/done"
 `

@@ -1,6 +1,16 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
@@ -229,6 +239,31 @@ export const processContract: Readonly<Record<string, RuntimeCase>> = {
     })
   },
 
+  'a log goes on, with a mark, once a full disk has room again': async (t, bench) => {
+    await onSmallDisk(t, bench, async () => {
+      const command = [
+        'echo early',
+        'until [ -e full ]; do sleep 0.05; done; seq 100000; echo >held',
+        'until [ ! -e full ]; do sleep 0.05; done; for i in 1 2 3 4 5; do seq 10; sleep 0.1; done; echo late; exit 16',
+      ]
+      const task = await bench.start(command.join('\n'))
+      await untilOutput(task, 'early')
+      const full = join(bench.folder, 'full')
+      fill(full)
+      renameSync(full, join(task.spellFolder, 'full'))
+      // The command is not held up by what has no room.
+      await until(() => existsSync(join(task.spellFolder, 'held')), 'the command went on')
+      rmSync(join(task.spellFolder, 'full'))
+      t.is((await bench.runtime.wait(task.id, never)).exitCode, 16)
+      t.regex(
+        output(task),
+        /^early\n[\d\n]*\n\[spell\] The disk of the node was full\..*\n[\d\n]*\n10\nlate\n$/,
+      )
+      t.is(output(task).split('[spell]').length, 2)
+      await bench.runtime.remove(task.id)
+    })
+  },
+
   'it runs in its working folder': async (t, bench) => {
     const task = await bench.start('mkdir -p deep/er; cd deep && echo here >file')
     await bench.runtime.wait(task.id, never)
@@ -250,6 +285,16 @@ export const processContract: Readonly<Record<string, RuntimeCase>> = {
     t.is((await bench.runtime.wait(task.id, never)).exitCode, 137)
     t.is(await bench.runtime.inspect(bystander.id), 'running')
   },
+}
+
+/** Takes all the room there is. */
+function fill(file: string): void {
+  const piece = Buffer.alloc(4096)
+  try {
+    for (;;) appendFileSync(file, piece)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+  }
 }
 
 /** With everything of the bench on a mebibyte of memory; nothing that is started may be left by then. */
