@@ -1,4 +1,4 @@
-import type { BigIntStats } from 'node:fs'
+import { type BigIntStats, constants } from 'node:fs'
 import { open, readFile, rename } from 'node:fs/promises'
 import { RpcError } from '../../common/errors.js'
 import { walkFolder } from './walk.js'
@@ -85,8 +85,12 @@ export async function writeBaseline(path: string, baseline: Baseline): Promise<v
   await rename(`${path}.new`, path)
 }
 
+/** A plain process may have put a link in its place, or a pipe that nobody writes to: that is not waited for. */
+const readOnly = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
 export async function readBaseline(path: string): Promise<Baseline> {
-  const [head, ...lines] = (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '')
+  const text = await readFile(path, { encoding: 'utf8', flag: readOnly })
+  const [head, ...lines] = text.split('\n').filter((line) => line !== '')
   const { v, files } = JSON.parse(head ?? '{}') as { v?: unknown; files?: unknown }
   if (v !== 1 || files !== lines.length)
     throw new RpcError('DATA_LOSS', `The list of files before the run is damaged: ${path}.`)

@@ -6,6 +6,7 @@ import { FolderPool } from '../../../node-agent/attempts/folder-pool.js'
 import { foldersOf } from '../../../node-agent/attempts/folders.js'
 import { finalLog } from '../../../node-agent/logs/final-log.js'
 import { LogSource } from '../../../node-agent/logs/log-source.js'
+import { readBaseline } from '../../../node-agent/outputs/baseline.js'
 import { readExitNote } from '../../../node-agent/runtimes/exit-note.js'
 import { hasNote, leaveNote, readNote } from '../../../node-agent/runtimes/notes.js'
 import { temporaryFolder } from '../../fixtures/temporary-folder.js'
@@ -38,6 +39,8 @@ const instead = test.macro(async (t: ExecutionContext, make: (path: string) => v
     t.is((await source.read(100)).length, 0)
     await source.close()
   }
+
+  await t.throwsAsync(readBaseline(file))
 
   const pool = new FolderPool(folder)
   const attempt = foldersOf(folder, id)
