@@ -2,6 +2,7 @@ import { type BackoffSettings, backoffMs } from '../common/backoff.js'
 import type { Clock } from '../common/clock.js'
 import { RpcError } from '../common/errors.js'
 import type { Random } from '../common/random.js'
+import { systemCode } from '../spellfs/disk-errors.js'
 
 export interface RetryParts {
   readonly clock: Clock
@@ -56,7 +57,11 @@ const passing: ReadonlySet<string> = new Set([
   'UNKNOWN',
 ])
 
-/** Nobody has refused this for good: where giving up loses something, it is tried again. */
+/**
+ * Nobody has refused this for good: where giving up loses something, it is tried again. What the node's own system says
+ * (no descriptor is free, the disk is away) may be mended too.
+ */
 export function mayPass(error: unknown): boolean {
-  return error instanceof RpcError && passing.has(error.code)
+  if (error instanceof RpcError) return passing.has(error.code)
+  return systemCode(error) !== undefined
 }

@@ -18,7 +18,7 @@ const unfit = new Set(['ENAMETOOLONG', 'ENOTDIR', 'EISDIR', 'ELOOP'])
 /** The `code` of a system's error, such as ENOENT; undefined for anything else. */
 export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
-  return typeof error.code === 'string' ? error.code : undefined
+  return typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined
 }
 
 /** Whether the disk itself is in trouble, rather than what was asked of it. */

@@ -21,8 +21,7 @@ export function makeSaving(parts: StepParts): Step {
           giveUpAfterMs: Number.POSITIVE_INFINITY,
           signal: attempt.work,
           worthwhile: mayPass,
-          onWait: (error) =>
-            attempt.line(`Saving waits for the store, and goes on by itself: ${messageOf(error)}`),
+          onWait: (error) => attempt.line(`Saving waits, and goes on by itself: ${messageOf(error)}`),
         },
         parts,
       )

@@ -67,3 +67,10 @@ for (const code of ['FAILED_PRECONDITION', 'ALREADY_EXISTS', 'INVALID_ARGUMENT']
     t.is(state.outcome, code)
     t.is(state.tries, 1)
   })
+
+test('outputs wait while the disk of the node is in trouble, and not for a bug', (t) => {
+  for (const code of ['EMFILE', 'ENOMEM', 'EIO', 'ESTALE'])
+    t.true(mayPass(Object.assign(new Error('no'), { code })), code)
+  t.false(mayPass(new TypeError('x is not a function')))
+  t.false(mayPass(Object.assign(new TypeError('no'), { code: 'ERR_INVALID_ARG_TYPE' })))
+})
