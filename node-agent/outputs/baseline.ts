@@ -1,6 +1,8 @@
 import { type BigIntStats, constants } from 'node:fs'
 import { open, readFile, rename } from 'node:fs/promises'
 import { RpcError } from '../../common/errors.js'
+import { systemCode } from '../../spellfs/disk-errors.js'
+import { isFileTrouble } from './file-trouble.js'
 import { walkFolder } from './walk.js'
 
 /** What a file was when the run started. Times are nanoseconds as text, inodes as text: they exceed a number. */
@@ -88,12 +90,20 @@ export async function writeBaseline(path: string, baseline: Baseline): Promise<v
 /** A plain process may have put a link in its place, or a pipe that nobody writes to: that is not waited for. */
 const readOnly = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
+/** DATA_LOSS when it is damaged or gone. */
 export async function readBaseline(path: string): Promise<Baseline> {
-  const text = await readFile(path, { encoding: 'utf8', flag: readOnly })
+  try {
+    return parseBaseline(await readFile(path, { encoding: 'utf8', flag: readOnly }))
+  } catch (error) {
+    if (systemCode(error) !== undefined && !isFileTrouble(error)) throw error
+    throw new RpcError('DATA_LOSS', `The list of files before the run is damaged: ${path}.`, { cause: error })
+  }
+}
+
+function parseBaseline(text: string): Baseline {
   const [head, ...lines] = text.split('\n').filter((line) => line !== '')
   const { v, files } = JSON.parse(head ?? '{}') as { v?: unknown; files?: unknown }
-  if (v !== 1 || files !== lines.length)
-    throw new RpcError('DATA_LOSS', `The list of files before the run is damaged: ${path}.`)
+  if (v !== 1 || files !== lines.length) throw new Error(`it says ${files} files and has ${lines.length}`)
   return new Map(
     lines.map((line) => {
       const [name, size, modifiedNs, changedNs, inode, mode, blob] = JSON.parse(line) as BaselineLine

@@ -11,21 +11,10 @@ import {
   readlinkSync,
 } from 'node:fs'
 import { systemCode } from '../../spellfs/disk-errors.js'
+import { isFileTrouble } from './file-trouble.js'
 import { bytesFromName, nameFromBytes } from './names.js'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
-
-/** What becomes of things that a hostile run removed or swapped at the wrong moment. */
-const vanished = new Set([
-  'ENOENT',
-  'ENOTDIR',
-  'ELOOP',
-  'EACCES',
-  'ENXIO',
-  'ENODEV',
-  'EINVAL',
-  'ENAMETOOLONG',
-])
 
 /**
  * An open folder below which a run may do what it likes. Everything is asked for by its name within the folder that is
@@ -33,7 +22,8 @@ const vanished = new Set([
  * leads nowhere. The agent may be root: nothing may reach the run's files in another way. Linux only.
  *
  * Calls are synchronous: one costs some microseconds, an asynchronous one ten times as much. undefined is answered for
- * what is not there (any more), is of another kind, or may not be read.
+ * what is not there (any more), is of another kind, may not be read, or lies where the disk is broken: one such thing
+ * must not cost the others.
  */
 export class Folder {
   readonly fd: number
@@ -62,9 +52,8 @@ export class Folder {
     return attempt(() => new Folder(openSync(this.#at(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)))
   }
 
-  names(): readonly string[] {
-    const names = attempt(() => readdirSync(this.#at('.'), { encoding: 'buffer' })) ?? []
-    return names.map(nameFromBytes)
+  names(): readonly string[] | undefined {
+    return attempt(() => readdirSync(this.#at('.'), { encoding: 'buffer' }))?.map(nameFromBytes)
   }
 
   facts(name: string): BigIntStats | undefined {
@@ -112,7 +101,7 @@ function attempt<Result>(action: () => Result): Result | undefined {
   try {
     return action()
   } catch (error) {
-    if (vanished.has(systemCode(error) ?? '')) return undefined
-    throw error
+    if (!isFileTrouble(error)) throw error
+    return undefined
   }
 }

@@ -1,3 +1,5 @@
+import { lstatSync } from 'node:fs'
+import { RpcError } from '../../common/errors.js'
 import { pathTrouble } from '../../spellfs/paths.js'
 import { type Baseline, type BaselineFile, isUnchanged, readBaseline } from './baseline.js'
 import { fileBlob, textBlob } from './blob-hash.js'
@@ -24,6 +26,10 @@ export interface OutputList {
   readonly lines: readonly string[]
 }
 
+/** Why a path is not saved that is there no more, or that the system does not give. */
+export const cantBeRead = 'it vanished or can not be read'
+const rootIsGone = 'Nothing is saved: the run took /spell away.'
+
 /** Lines of one kind before the rest is only counted. */
 const mostLines = 20
 
@@ -32,13 +38,15 @@ const mostLines = 20
  * run may still write, swap and remove what it likes meanwhile.
  */
 export async function scanOutputs(options: ScanOptions, signal: AbortSignal): Promise<OutputList> {
-  const { baselineFile } = options
-  const baseline: Baseline = baselineFile === undefined ? new Map() : await readBaseline(baselineFile)
+  const { spellFolder, baselineFile } = options
+  if (!lstatSync(spellFolder, { throwIfNoEntry: false })?.isDirectory())
+    return { spellFolder, outputs: [], count: 0, totalBytes: 0, lines: [rootIsGone] }
+  const { baseline, line } = await baselineOf(baselineFile)
   const paths: string[] = []
   const passed: string[] = []
   let totalBytes = 0
-  await walkFolder(
-    options.spellFolder,
+  const missed = await walkFolder(
+    spellFolder,
     async (entry) => {
       if (entry.name === '.git') return 'pass'
       if (entry.facts.isDirectory()) return 'enter'
@@ -53,12 +61,28 @@ export async function scanOutputs(options: ScanOptions, signal: AbortSignal): Pr
     signal,
   )
   const { named, lines } = nameOutputs(paths.sort(), options.repositoryName)
+  passed.push(
+    ...missed.map((path) => `${path === '' ? '/spell' : quoted(path)} is not saved: ${cantBeRead}.`),
+  )
   return {
-    spellFolder: options.spellFolder,
+    spellFolder,
     outputs: named,
     count: named.length,
     totalBytes,
-    lines: [...shortened(passed), ...shortened(lines)],
+    lines: [...line, ...shortened(passed), ...shortened(lines)],
+  }
+}
+
+/** Without the list nobody knows what is new. Everything is saved then: too much costs space, too little costs work. */
+async function baselineOf(
+  file: string | undefined,
+): Promise<{ readonly baseline: Baseline; readonly line: readonly string[] }> {
+  if (file === undefined) return { baseline: new Map(), line: [] }
+  try {
+    return { baseline: await readBaseline(file), line: [] }
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error
+    return { baseline: new Map(), line: [`${error.message} So every file counts as new.`] }
   }
 }
 

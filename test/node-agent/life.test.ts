@@ -208,6 +208,11 @@ test('as a process: a run over its disk limit is stopped and saved', reached, 'p
   ended: { endedBy: 'disk_limit' },
   outputs: { big: '\0'.repeat(3_000_000) },
 })
+test('as a process: a run that takes /spell away has nothing to save', reached, 'process', {
+  command: 'rm -rf "$PWD"',
+  story: whole,
+  ended: { exitCode: 0 },
+})
 test('as a process: a log is cut at its limit, with a mark', reached, 'process', {
   command: `head -c 300000 /dev/zero | tr '\\0' x`,
   assignment: { logLimitBytes: 100_000 },
