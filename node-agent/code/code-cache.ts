@@ -46,8 +46,7 @@ export class CodeCache {
     const key = code.packSha256
     if (!/^[0-9a-f]{64}$/.test(key))
       throw new RpcError('INVALID_ARGUMENT', `${JSON.stringify(key)} is no hash of a pack.`)
-    this.#restored ??= this.#restore()
-    await this.#restored
+    await this.#whenRestored()
     for (;;) {
       signal.throwIfAborted()
       const held = this.#held.get(key)
@@ -113,6 +112,15 @@ export class CodeCache {
       if (error.code !== 'ENOENT') throw error
     })
     await rm(gone, { recursive: true, force: true })
+  }
+
+  /** A look that failed is not the last one: the next who asks looks again. */
+  async #whenRestored(): Promise<void> {
+    this.#restored ??= this.#restore().catch((error: unknown) => {
+      this.#restored = undefined
+      throw error
+    })
+    await this.#restored
   }
 
   async #restore(): Promise<void> {

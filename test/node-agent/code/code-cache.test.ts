@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import type { PackedCode } from '../../../cli/code/pack-code.js'
@@ -74,4 +74,17 @@ test('what a killed agent had removed by half is fetched again', async (t) => {
   const lease = await cache.open(pack.code, fetchOf(pack), never())
   t.is((await lease.pristine.packFiles()).length, 2)
   lease.release()
+})
+
+test('a look at the folder that failed is repeated by the next who asks', async (t) => {
+  const folder = join(await temporaryFolder(t), 'code')
+  const home = await makeRepository(t)
+  await home.sh('echo a > a; git add -A; git commit -qm first')
+  const pack = await packed(t, home)
+  await writeFile(folder, 'in the way')
+  const cache = new CodeCache({ folder, maxBytes: gib, maxCount: 2 })
+  await t.throwsAsync(cache.open(pack.code, fetchOf(pack), never()), { code: 'EEXIST' })
+  await rm(folder)
+  ;(await cache.open(pack.code, fetchOf(pack), never())).release()
+  t.deepEqual(await readdir(folder), [pack.code.packSha256])
 })
