@@ -32,6 +32,9 @@ const backoff: BackoffSettings = { firstMs: 100, maxMs: 5_000 }
 /** A stream that lasted so long begins the waits anew, in milliseconds. */
 const steadyMs = 10_000
 
+/** What it needs of a channel. */
+type Conversing = Pick<Channel, 'conversation'>
+
 export interface ShipperParts {
   readonly clock: Clock
   readonly random: Random
@@ -44,6 +47,7 @@ export interface ShipperParts {
  */
 export class LogShipper {
   readonly #parts: ShipperParts
+  /** Those that have waited longest for a turn come first. */
   readonly #sources = new Map<string, LogSource>()
   #stream: Conversation<LogReplies__Output> | undefined
   #underway = 0
@@ -91,7 +95,7 @@ export class LogShipper {
   }
 
   /** Ships over `channel` until the signal aborts; a broken stream is opened again. */
-  async run(channel: Channel, signal: AbortSignal): Promise<void> {
+  async run(channel: Conversing, signal: AbortSignal): Promise<void> {
     const { clock, random, log } = this.#parts
     for (let failures = 0; !signal.aborted; failures += 1) {
       const beganMs = clock.monotonic()
@@ -114,7 +118,7 @@ export class LogShipper {
     this.#sources.clear()
   }
 
-  async #converse(channel: Channel, signal: AbortSignal): Promise<void> {
+  async #converse(channel: Conversing, signal: AbortSignal): Promise<void> {
     const stream = await channel.conversation<LogBatch__Output, LogReplies__Output>(shipLogs, { signal })
     this.#stream = stream
     this.#underway = 0
@@ -200,14 +204,26 @@ export class LogShipper {
     for (let full = true; full && this.#stream === stream; ) {
       const chunks: object[] = []
       let room = messageBytes
+      const served: LogSource[] = []
       for (const source of this.#sources.values()) {
         if (!source.dirty || room <= 0) continue
         const chunk = await this.#chunkOf(source, room, stream)
-        if (chunk) chunks.push(chunk)
-        room -= chunk?.data.length ?? 0
+        if (!chunk) continue
+        chunks.push(chunk)
+        served.push(source)
+        room -= chunk.data.length
       }
+      this.#moveBehind(served)
       full = chunks.length > 0
       if (full && this.#stream === stream) await stream.write({ chunks })
+    }
+  }
+
+  /** Whoever had a turn waits for all others: a few busy logs may have everything that is under way to themselves. */
+  #moveBehind(served: readonly LogSource[]): void {
+    for (const source of served) {
+      const key = attemptKey(source.id)
+      if (this.#sources.delete(key)) this.#sources.set(key, source)
     }
   }
 
