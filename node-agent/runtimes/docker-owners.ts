@@ -1,4 +1,5 @@
 import { getgid, getuid } from 'node:process'
+import { RpcError } from '../../common/errors.js'
 import { type ContainerSettings, ownerChange } from './docker-container.js'
 import type { DockerEngine } from './docker-engine.js'
 import type { Owner } from './image-owner.js'
@@ -12,7 +13,7 @@ export function ownerOfAgent(): Owner | undefined {
   return uid === 0 ? undefined : { uid, gid: getgid?.() ?? 0 }
 }
 
-/** Everything in the folder, and the folder, belongs to the owner from then on. */
+/** Everything in the folder, and the folder, belongs to the owner from then on. FAILED_PRECONDITION: not all of it could. */
 export async function changeOwner(
   engine: DockerEngine,
   folder: string,
@@ -24,7 +25,12 @@ export async function changeOwner(
   const path = `/containers/${(created.body as { Id: string }).Id}`
   try {
     await engine.call({ method: 'POST', path: `${path}/start` })
-    await engine.call({ method: 'POST', path: `${path}/wait` })
+    const ended = await engine.call({ method: 'POST', path: `${path}/wait` })
+    if ((ended.body as { StatusCode: number }).StatusCode !== 0)
+      throw new RpcError(
+        'FAILED_PRECONDITION',
+        `Not everything in ${folder} can be given to user ${owner.uid}.`,
+      )
   } finally {
     await engine.call({ method: 'DELETE', path, query: { force: '1' }, accepted: [404] })
   }

@@ -122,7 +122,10 @@ export class DockerRuntime implements Runtime {
         const state = await this.#state(id, signal)
         if (!state) throw vanished(id)
         if (state.Status === 'exited' || state.Status === 'dead') {
-          await this.#takeBack(join(this.#settings.attemptsFolder, attemptKey(id), 'spell'))
+          // What can't be taken back shows when it is saved; the run has ended all the same.
+          await this.#takeBack(join(this.#settings.attemptsFolder, attemptKey(id), 'spell')).catch(
+            unlessRefused,
+          )
           return this.#endOf(id, state)
         }
         if (state.Status === 'created')
@@ -275,6 +278,10 @@ async function makeWritable(files: readonly string[], controlFolder: string, own
   if (getuid?.() === 0) await Promise.all(files.map((path) => chown(path, uid, gid)))
   else if (uid !== 0) await Promise.all(files.map((path) => chmod(path, 0o666)))
   await chmod(controlFolder, 0o755)
+}
+
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof RpcError && error.code === 'FAILED_PRECONDITION')) throw error
 }
 
 function startTrouble(error: unknown): unknown {
