@@ -179,7 +179,13 @@ function makeAttempts(
     { attemptsFolder: folder.attempts, maxAttempts: settings.maxAttempts },
     {
       ...stepParts,
-      ...{ journal: made.journal, outbox, shipper, cleaner: new Cleaner(log), steps: makeSteps(stepParts) },
+      ...{
+        journal: made.journal,
+        outbox,
+        shipper,
+        cleaner: new Cleaner({ log, runtime }),
+        steps: makeSteps(stepParts),
+      },
       onReport: () => sender.wake(),
       onLine: (line) => sender.line(line),
       onForgotten: (id) => sender.forgotten(id),

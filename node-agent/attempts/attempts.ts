@@ -224,8 +224,7 @@ export class Attempts {
       this.#held.delete(attempt.key)
       this.#parts.onForgotten(attempt.id)
       const { emptySpell } = attempt.parcel
-      if (!emptySpell || !folders.giveBack(attempt.folders, emptySpell))
-        await cleaner.removeFolder(attempt.folders.folder)
+      if (!emptySpell || !folders.giveBack(attempt.folders, emptySpell)) await cleaner.removeFolder(attempt)
     })
     this.#parts.inBackground(forgotten)
   }

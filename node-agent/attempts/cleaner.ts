@@ -1,7 +1,8 @@
-import { rm } from 'node:fs/promises'
 import type { Log } from '../../common/log.js'
+import type { Runtime } from '../runtimes/runtime.js'
 import type { Steps } from '../steps/steps.js'
 import type { Attempt } from './attempt.js'
+import { removeLeft } from './take-back.js'
 
 /** So many attempts are taken off the machine at a time. */
 const lanes = 8
@@ -9,11 +10,13 @@ const lanes = 8
 /** Takes what is over off the machine, in the background: no report waits for it. */
 export class Cleaner {
   readonly #log: Log
+  readonly #runtime: Runtime
   readonly #waiting: (() => Promise<void>)[] = []
   #busy = 0
 
-  constructor(log: Log) {
-    this.#log = log
+  constructor(parts: { readonly log: Log; readonly runtime: Runtime }) {
+    this.#log = parts.log
+    this.#runtime = parts.runtime
   }
 
   /** Takes every step down; resolves afterwards, whether or not that went well. */
@@ -28,8 +31,8 @@ export class Cleaner {
     })
   }
 
-  removeFolder(folder: string): Promise<void> {
-    return this.#enqueue(() => rm(folder, { recursive: true, force: true }))
+  removeFolder({ id, folders }: Attempt): Promise<void> {
+    return this.#enqueue(() => removeLeft({ id, folder: folders.folder }, this.#runtime))
   }
 
   #enqueue(action: () => Promise<void>): Promise<void> {

@@ -1,5 +1,6 @@
 import {
   type BigIntStats,
+  chmodSync,
   closeSync,
   constants,
   fstatSync,
@@ -84,6 +85,11 @@ export class Folder {
 
   giveTo(name: string, owner: { readonly uid: number; readonly gid: number }): void {
     lchownSync(this.#at(name), owner.uid, owner.gid)
+  }
+
+  /** What its owner may not do with a folder he may from now on. `facts` are the folder's. */
+  openToOwner(name: string, { mode }: BigIntStats): void {
+    if ((mode & 0o700n) !== 0o700n) attempt(() => chmodSync(this.#at(name), Number(mode & 0o7777n) | 0o700))
   }
 
   close(): void {

@@ -22,6 +22,8 @@ export interface OutputList {
   readonly outputs: readonly NamedOutput[]
   readonly count: number
   readonly totalBytes: number
+  /** How many files and folders could not be looked at. */
+  readonly missed: number
   /** About what is not saved, or under another name; for the run's log. */
   readonly lines: readonly string[]
 }
@@ -40,7 +42,7 @@ const mostLines = 20
 export async function scanOutputs(options: ScanOptions, signal: AbortSignal): Promise<OutputList> {
   const { spellFolder, baselineFile } = options
   if (!lstatSync(spellFolder, { throwIfNoEntry: false })?.isDirectory())
-    return { spellFolder, outputs: [], count: 0, totalBytes: 0, lines: [rootIsGone] }
+    return { spellFolder, outputs: [], count: 0, totalBytes: 0, missed: 0, lines: [rootIsGone] }
   const { baseline, line } = await baselineOf(baselineFile)
   const paths: string[] = []
   const passed: string[] = []
@@ -69,6 +71,7 @@ export async function scanOutputs(options: ScanOptions, signal: AbortSignal): Pr
     outputs: named,
     count: named.length,
     totalBytes,
+    missed: missed.length,
     lines: [...line, ...shortened(passed), ...shortened(lines)],
   }
 }

@@ -37,8 +37,8 @@ export interface Runtime {
   /** Every task that this machine's runtime still knows for this node. */
   list(): Promise<readonly AttemptId[]>
   /**
-   * Makes everything under the task's folders readable and removable by the agent (a container's root may own files that
-   * an agent without root cannot touch).
+   * Gives everything under a folder of the task to the agent's own user (a container's root may own files that an agent
+   * without root cannot touch).
    */
   reclaim(id: AttemptId, folder: string): Promise<void>
 }

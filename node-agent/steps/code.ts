@@ -1,5 +1,5 @@
-import { rm } from 'node:fs/promises'
 import type { Attempt } from '../attempts/attempt.js'
+import { removeLeft } from '../attempts/take-back.js'
 import { placeCode } from '../code/place-code.js'
 import { isUnavailable, retry } from '../retry.js'
 import type { Step } from './step.js'
@@ -18,7 +18,7 @@ export function makeCode(parts: StepParts): Step {
     async down(attempt) {
       const { emptySpell } = attempt.parcel
       if (!emptySpell || !parts.folders.isUntouched(attempt.folders, emptySpell))
-        await removeFolder(attempt, parts)
+        await removeLeft({ id: attempt.id, folder: attempt.folders.spell }, parts.runtime)
     },
   }
 }
@@ -50,14 +50,4 @@ async function place(attempt: Attempt, parts: StepParts): Promise<string> {
     },
     parts,
   )
-}
-
-/** Files of a container's root may resist; then the runtime helps. */
-async function removeFolder(attempt: Attempt, parts: StepParts): Promise<void> {
-  const { spell } = attempt.folders
-  await rm(spell, { recursive: true, force: true }).catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EACCES' && error.code !== 'EPERM') throw error
-    await parts.runtime.reclaim(attempt.id, spell)
-    await rm(spell, { recursive: true, force: true })
-  })
 }

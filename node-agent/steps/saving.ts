@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs'
 import { messageOf, RpcError } from '../../common/errors.js'
+import { systemCode } from '../../spellfs/disk-errors.js'
 import type { Attempt } from '../attempts/attempt.js'
-import { scanOutputs } from '../outputs/scan.js'
+import { takeBack } from '../attempts/take-back.js'
+import { type OutputList, scanOutputs } from '../outputs/scan.js'
 import { type SavedOutputs, sendOutputs } from '../outputs/send.js'
-import { mayPass, retry } from '../retry.js'
+import { isUnavailable, mayPass, retry } from '../retry.js'
 import { nothingToTakeDown, type Step } from './step.js'
 import type { StepParts } from './step-parts.js'
 
@@ -50,7 +52,8 @@ async function save(attempt: Attempt, parts: StepParts): Promise<SavedOutputs | 
   // Without code nothing was there before, and nobody has noted so.
   const baselineFile = code.kind === 'none' && !existsSync(baseline) ? undefined : baseline
   const repositoryName = code.kind === 'synced' ? code.repositoryName : undefined
-  const list = await scanOutputs({ spellFolder, baselineFile, repositoryName }, attempt.work)
+  const scan = () => scanOutputs({ spellFolder, baselineFile, repositoryName }, attempt.work)
+  const list = await scanAll(scan, attempt, parts)
   if (list.outputs.length === 0) {
     for (const line of list.lines) attempt.line(line)
     return undefined
@@ -66,4 +69,22 @@ async function save(attempt: Attempt, parts: StepParts): Promise<SavedOutputs | 
     upload.cancel()
     throw error
   }
+}
+
+/** Folders that the run has closed, even to its own user, are opened first: what is in them is output too. */
+async function scanAll(
+  scan: () => Promise<OutputList>,
+  attempt: Attempt,
+  { runtime, log }: StepParts,
+): Promise<OutputList> {
+  const list = await scan().catch((error: unknown) => {
+    if (systemCode(error) !== 'EACCES') throw error
+  })
+  if (list?.missed === 0) return list
+  const left = { id: attempt.id, folder: attempt.folders.spell }
+  await takeBack(left, runtime, attempt.work).catch((error: unknown) => {
+    if (!list || isUnavailable(error)) throw error
+    log.warn('What a run has made can not be taken back', { attempt: attempt.key, error })
+  })
+  return await scan()
 }
