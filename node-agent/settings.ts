@@ -28,6 +28,8 @@ const schema = z.strictObject({
   logLimitBytes: count.default(1 << 30),
   /** Of what a run writes, where its assignment says nothing; 0: none. */
   diskLimitBytes: bytes.default(0),
+  /** Of bytes that a run's files pretend to have without using any disk, where it has no disk limit. */
+  holesLimitBytes: count.default(64 * 2 ** 30),
   diskCheckMs: milliseconds.default(10_000),
   /** Attempts on this node at once, ended ones that are not let go of included. */
   maxAttempts: count.default(10_000),

@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs'
+import { type BigIntStats, lstatSync } from 'node:fs'
 import { RpcError } from '../../common/errors.js'
 import { pathTrouble } from '../../spellfs/paths.js'
 import { type Baseline, type BaselineFile, isUnchanged, readBaseline } from './baseline.js'
@@ -14,6 +14,8 @@ export interface ScanOptions {
   readonly repositoryName: string | undefined
   /** undefined: nothing was there before the run. */
   readonly baselineFile: string | undefined
+  /** How many more bytes files may have together than they use on disk. */
+  readonly holesLimitBytes: number
 }
 
 /** What an ended run has made, found by comparing with the baseline. */
@@ -47,6 +49,7 @@ export async function scanOutputs(options: ScanOptions, signal: AbortSignal): Pr
   const paths: string[] = []
   const passed: string[] = []
   let totalBytes = 0
+  let holesBytes = 0
   const missed = await walkFolder(
     spellFolder,
     async (entry) => {
@@ -54,7 +57,11 @@ export async function scanOutputs(options: ScanOptions, signal: AbortSignal): Pr
       if (entry.facts.isDirectory()) return 'enter'
       const trouble = troubleOf(entry)
       if (trouble) passed.push(`${quoted(entry.path)} is not saved: ${trouble}.`)
-      else if (await isOutput(entry, baseline)) {
+      else if (!(await isOutput(entry, baseline))) return 'pass'
+      else if (holesBytes + holesOf(entry) > options.holesLimitBytes)
+        passed.push(`${quoted(entry.path)} is not saved: ${sparse(entry, options.holesLimitBytes)}.`)
+      else {
+        holesBytes += holesOf(entry)
         paths.push(entry.path)
         totalBytes += Number(entry.facts.size)
       }
@@ -98,6 +105,22 @@ export function shortened(lines: readonly string[]): readonly string[] {
 function troubleOf({ facts, path }: WalkedEntry): string | undefined {
   if (!facts.isFile() && !facts.isSymbolicLink()) return 'it is neither a file nor a link'
   return pathTrouble(printableName(path))
+}
+
+/**
+ * Bytes of a file that were never written: `truncate` makes any number of them in no time and on no disk, and saving would
+ * send every one.
+ */
+function holesOf({ facts }: WalkedEntry): number {
+  return facts.isFile() ? Math.max(0, Number(facts.size) - usedOf(facts)) : 0
+}
+
+function usedOf(facts: BigIntStats): number {
+  return Number(facts.blocks) * 512
+}
+
+function sparse({ facts }: WalkedEntry, limitBytes: number): string {
+  return `it has ${facts.size} bytes and uses ${usedOf(facts)}, and such files may pretend to ${limitBytes} bytes in all`
 }
 
 async function isOutput(entry: WalkedEntry, baseline: Baseline): Promise<boolean> {

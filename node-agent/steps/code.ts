@@ -4,6 +4,7 @@ import { placeCode } from '../code/place-code.js'
 import { isUnavailable, retry } from '../retry.js'
 import type { Step } from './step.js'
 import type { StepParts } from './step-parts.js'
+import { diskLimitOf } from './task.js'
 
 /** Makes `/spell` as the run will find it. Part of Building. */
 export function makeCode(parts: StepParts): Step {
@@ -37,7 +38,7 @@ async function place(attempt: Attempt, parts: StepParts): Promise<string> {
     baselineFile: attempt.folders.baseline,
     owner: attempt.parcel.prepared?.owner,
     fetch: (name: string, signal: AbortSignal) => parts.bytes.readObject(attempt.id, name, signal),
-    diskBytes: attempt.assignment.diskBytes || parts.settings.diskLimitBytes,
+    diskBytes: diskLimitOf(attempt, parts.settings),
   }
   return await retry(
     () => placeCode(options, parts.codeCache, attempt.work),

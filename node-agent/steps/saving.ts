@@ -8,6 +8,7 @@ import { type SavedOutputs, sendOutputs } from '../outputs/send.js'
 import { isUnavailable, mayPass, retry } from '../retry.js'
 import { nothingToTakeDown, type Step } from './step.js'
 import type { StepParts } from './step-parts.js'
+import { diskLimitOf } from './task.js'
 
 /** Brings what the run has made to the store. While that is away or full it waits: nothing is lost. Reports what was saved. */
 export function makeSaving(parts: StepParts): Step {
@@ -52,7 +53,8 @@ async function save(attempt: Attempt, parts: StepParts): Promise<SavedOutputs | 
   // Without code nothing was there before, and nobody has noted so.
   const baselineFile = code.kind === 'none' && !existsSync(baseline) ? undefined : baseline
   const repositoryName = code.kind === 'synced' ? code.repositoryName : undefined
-  const scan = () => scanOutputs({ spellFolder, baselineFile, repositoryName }, attempt.work)
+  const holesLimitBytes = diskLimitOf(attempt, parts.settings) || parts.settings.holesLimitBytes
+  const scan = () => scanOutputs({ spellFolder, baselineFile, repositoryName, holesLimitBytes }, attempt.work)
   const list = await scanAll(scan, attempt, parts)
   if (list.outputs.length === 0) {
     for (const line of list.lines) attempt.line(line)

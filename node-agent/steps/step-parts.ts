@@ -13,6 +13,8 @@ import type { TaskSettings } from './task.js'
 export interface StepSettings extends TaskSettings {
   /** How much an attempt may write whose assignment names no limit; 0: no limit. */
   readonly diskLimitBytes: number
+  /** How much longer its files may be than what they use on disk, where an attempt has no limit of that. */
+  readonly holesLimitBytes: number
   /** How often what a run has written is measured, in milliseconds. */
   readonly diskCheckMs: number
   /** How long a step waits for an engine or a leader that is away before it fails, in milliseconds. */

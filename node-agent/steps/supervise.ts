@@ -6,6 +6,7 @@ import { retry } from '../retry.js'
 import type { TaskEnd } from '../runtimes/runtime.js'
 import { Lost } from './step.js'
 import type { StepParts } from './step-parts.js'
+import { diskLimitOf } from './task.js'
 
 /** Milliseconds that a graceful end may take where nothing else is said. */
 const defaultGraceMs = 60_000
@@ -136,7 +137,7 @@ class Supervision {
 
   #watchDisk(): void {
     const { settings, clock } = this.#parts
-    const limitBytes = this.#attempt.assignment.diskBytes || settings.diskLimitBytes
+    const limitBytes = diskLimitOf(this.#attempt, settings)
     if (limitBytes === 0) return
     const options = { folder: this.#attempt.folders.spell, limitBytes, everyMs: settings.diskCheckMs }
     this.#disk = watchDisk(options, clock, (usedBytes) => {

@@ -17,6 +17,11 @@ export function logLimitOf(attempt: Attempt, settings: TaskSettings): number {
   return attempt.assignment.logLimitBytes || settings.logLimitBytes
 }
 
+/** How much the attempt may write; 0: no limit. */
+export function diskLimitOf({ assignment }: Attempt, settings: { readonly diskLimitBytes: number }): number {
+  return assignment.diskBytes || settings.diskLimitBytes
+}
+
 /** An attempt's assignment as the runtime takes it. */
 export function taskOf(attempt: Attempt, workingDirectory: string, settings: TaskSettings): Task {
   const { id, spec, defaultImage, cpus, memoryBytes, gpuUuids } = attempt.assignment

@@ -7,7 +7,7 @@ import { placeCode } from '../../../node-agent/code/place-code.js'
 import { scanOutputs } from '../../../node-agent/outputs/outputs.js'
 import { sha256Hex } from '../../../spellfs/manifest.js'
 import { packed } from '../../fixtures/packed.js'
-import { cacheFor, fails, never, place, refused } from '../../fixtures/placed.js'
+import { cacheFor, fails, gib, never, place, refused } from '../../fixtures/placed.js'
 import { makeRepository } from '../../fixtures/repository.js'
 import { temporaryFolder } from '../../fixtures/temporary-folder.js'
 
@@ -50,7 +50,10 @@ test('line ends and encodings that attributes ask for are as at home, and are no
   const { run, options } = await place(t, home)
   t.is(await readFile(join(run.root, 'a.txt'), 'latin1'), 'a\r\nb\r\n')
   t.is(await readFile(join(run.root, 'y.bin'), 'latin1'), 'raw\n')
-  t.deepEqual((await scanOutputs({ ...options, repositoryName: 'project' }, never())).outputs, [])
+  t.deepEqual(
+    (await scanOutputs({ ...options, repositoryName: 'project', holesLimitBytes: gib }, never())).outputs,
+    [],
+  )
 })
 
 test('the working directory is there even when git does not keep it, and a file or link in its way is not followed', async (t) => {
@@ -206,7 +209,7 @@ test('without code there is an empty folder of the owner, and what an earlier tr
   t.deepEqual(await readdir(options.spellFolder), [])
   await access('/etc/passwd')
   await writeFile(join(options.spellFolder, 'out'), 'x')
-  t.is((await scanOutputs({ ...options, repositoryName: undefined }, never())).count, 1)
+  t.is((await scanOutputs({ ...options, repositoryName: undefined, holesLimitBytes: gib }, never())).count, 1)
 })
 
 test('a run that rewrites its own .git changes nothing for the next', async (t) => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import fc from 'fast-check'
 import { scanOutputs } from '../../../node-agent/outputs/outputs.js'
-import { never, place } from '../../fixtures/placed.js'
+import { gib, never, place } from '../../fixtures/placed.js'
 import { makeRepository, type TestRepository } from '../../fixtures/repository.js'
 
 const name = fc.oneof(
@@ -58,7 +58,7 @@ test('random trees with random uncommitted changes arrive as they were, and noth
         await run.sh('git rev-parse HEAD; git add -A -f; git write-tree'),
         await home.sh('git rev-parse HEAD; git write-tree'),
       )
-      const list = await scanOutputs({ ...options, repositoryName: 'project' }, never())
+      const list = await scanOutputs({ ...options, repositoryName: 'project', holesLimitBytes: gib }, never())
       t.deepEqual(list.outputs, [])
     }),
     { numRuns: 12 },

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { execa } from 'execa'
@@ -48,3 +48,24 @@ for (const [what, replace] of [
     t.deepEqual(outputs, [])
     t.deepEqual(lines, ['Nothing is saved: the run took /spell away.'])
   })
+
+test('files may pretend to be longer than what they use up to a limit, the others are left out with a line', async (t) => {
+  const { spell, begin, scan, send } = await makeRun(t)
+  await begin()
+  await writeFile(join(spell, 'dense'), Buffer.alloc(3_000_000, 'x'))
+  for (const [name, bytes] of [
+    ['endless', 10 * 2 ** 40],
+    ['small', 600_000],
+  ] as const) {
+    await writeFile(join(spell, name), '')
+    await truncate(join(spell, name), bytes)
+  }
+  const { texts, lines } = await send(await scan(1_000_000))
+  t.deepEqual(Object.keys(texts).sort(), ['dense', 'small'])
+  t.deepEqual(lines, [
+    'endless is not saved: it has 10995116277760 bytes and uses 0, and such files may pretend to 1000000 bytes in all.',
+  ])
+  await truncate(join(spell, 'dense'), 3_500_000)
+  const { outputs } = await scan(1_000_000)
+  t.is(outputs.length, 1, 'together they are too many')
+})

@@ -57,6 +57,7 @@ function makeParts(attemptsFolder: string) {
     runtime: new ProcessRuntime({ attemptsFolder }, systemClock),
     ...{ clock: systemClock, random: seededRandom(1), log: silentLog, failpoints: noFailpoints },
     bytes: { putOutputs: async () => upload },
+    settings: { diskLimitBytes: 0, holesLimitBytes: 1 << 30 },
     inBackground: () => undefined,
   } as unknown as StepParts
   return { attempt, parts, saved, lines }
