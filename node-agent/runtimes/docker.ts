@@ -178,6 +178,16 @@ export class DockerRuntime implements Runtime {
     for (const name of [exitNote, terminatingNote]) rmSync(join(folder, name), { force: true })
   }
 
+  async layerBytes(id: AttemptId): Promise<number> {
+    const call = {
+      method: 'GET',
+      path: this.#path(id, 'json'),
+      query: { size: '1' },
+      accepted: [404],
+    } as const
+    return ((await this.#engine.call(call)).body as { SizeRw?: number }).SizeRw ?? 0
+  }
+
   async list(): Promise<readonly AttemptId[]> {
     const filters = JSON.stringify({ label: [`${labels.node}=${this.#scope}`] })
     const query = { all: '1', filters }

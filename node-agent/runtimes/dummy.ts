@@ -118,6 +118,10 @@ export class DummyRuntime implements Runtime {
     return attempts.filter((id) => this.#find(id) !== undefined)
   }
 
+  async layerBytes(): Promise<number> {
+    return 0
+  }
+
   async reclaim(): Promise<void> {}
 
   /** Carries out what has become due; the milliseconds until the next event or the end, undefined after the end. */

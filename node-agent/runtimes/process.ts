@@ -167,6 +167,11 @@ export class ProcessRuntime implements Runtime {
     return attempts.filter((id) => this.#notes(id) !== undefined)
   }
 
+  /** What a process writes to the rest of the machine says nowhere whose it is. */
+  async layerBytes(): Promise<number> {
+    return 0
+  }
+
   /** Everything belongs to the agent's own user. */
   async reclaim(): Promise<void> {}
 

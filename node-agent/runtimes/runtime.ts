@@ -34,6 +34,11 @@ export interface Runtime {
   kill(id: AttemptId): Promise<void>
   /** Takes everything of the task off the machine but its folder. */
   remove(id: AttemptId): Promise<void>
+  /**
+   * Bytes that the task has written besides its folders and its output, as far as they can be told from those of others: a
+   * container's own layer. It may take as long as looking at every file of it.
+   */
+  layerBytes(id: AttemptId): Promise<number>
   /** Every task that this machine's runtime still knows for this node. */
   list(): Promise<readonly AttemptId[]>
   /**

@@ -136,12 +136,14 @@ class Supervision {
   }
 
   #watchDisk(): void {
-    const { settings, clock } = this.#parts
+    const { settings, clock, runtime } = this.#parts
+    const { id, folders } = this.#attempt
     const limitBytes = diskLimitOf(this.#attempt, settings)
     if (limitBytes === 0) return
-    const options = { folder: this.#attempt.folders.spell, limitBytes, everyMs: settings.diskCheckMs }
+    const elsewhere = () => runtime.layerBytes(id)
+    const options = { folder: folders.folder, elsewhere, limitBytes, everyMs: settings.diskCheckMs }
     this.#disk = watchDisk(options, clock, (usedBytes) => {
-      const reason = `The run wrote ${usedBytes} bytes under /spell, more than its limit of ${limitBytes}.`
+      const reason = `The run uses ${usedBytes} bytes of the disk, more than its limit of ${limitBytes}.`
       this.#stop('disk_limit', reason)
     })
   }
