@@ -69,8 +69,9 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   upwards.shipper.onSafe((id) => attempts.logIsSafe(id))
   const inventory = makeInventory(parts, (found) => upwards.sender.inventory(found))
   attempts.restore()
-  await whenTheRuntimeAnswers(() => inventory.start(), parts)
-  inBackground(sweep(folder.attempts, attempts, { runtime, log }))
+  await whenTheRuntimeAnswers(() => inventory.start(), parts, stopping.signal)
+  const sweeping = () => sweep(folder.attempts, attempts, { runtime, log })
+  inBackground(whenTheRuntimeAnswers(sweeping, parts, stopping.signal))
   await upwards.addresses.load()
   const hello = await makeHello(parts, { journal, attempts, inventory })
   const link = new Link(settings, {
@@ -108,11 +109,15 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
 }
 
 /** An engine that is away may come back; what runs below it goes on meanwhile. */
-function whenTheRuntimeAnswers(action: () => Promise<void>, parts: AgentParts): Promise<void> {
+function whenTheRuntimeAnswers(
+  action: () => Promise<void>,
+  parts: AgentParts,
+  signal: AbortSignal,
+): Promise<void> {
   const options = {
     backoff: { firstMs: 200, maxMs: 5_000 },
     giveUpAfterMs: Number.POSITIVE_INFINITY,
-    signal: new AbortController().signal,
+    signal,
     worthwhile: isUnavailable,
     onWait: (error: unknown) => parts.log.warn('Waiting for the runtime', { reason: messageOf(error) }),
   }
@@ -195,7 +200,8 @@ function makeAttempts(
 
 function makeInventory(parts: AgentParts, onChange: (inventory: Inventory) => void): InventoryWatch {
   const { dataDir, cpus, memoryBytes, inventoryEveryMs: everyMs } = parts.settings
-  return new InventoryWatch({ dataDir, cpus, memoryBytes, everyMs }, { ...parts, onChange })
+  const keptFile = parts.folder.inventory
+  return new InventoryWatch({ dataDir, cpus, memoryBytes, everyMs, keptFile }, { ...parts, onChange })
 }
 
 async function makeHello(

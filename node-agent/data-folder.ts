@@ -10,6 +10,7 @@ export interface DataFolder {
   readonly code: string
   readonly coordinators: string
   readonly heard: string
+  readonly inventory: string
   /** Another process may have the folder from now on. Safe to call twice. */
   release(): void
 }
@@ -27,6 +28,7 @@ export async function openDataFolder(folder: string): Promise<DataFolder> {
     code: join(folder, 'code'),
     coordinators: join(folder, 'coordinators.json'),
     heard: join(folder, 'heard.json'),
+    inventory: join(folder, 'inventory.json'),
     release: () => lock.close(),
   }
 }

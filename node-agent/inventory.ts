@@ -3,6 +3,8 @@ import type { Clock, Timer } from '../common/clock.js'
 import { messageOf } from '../common/errors.js'
 import type { Log } from '../common/log.js'
 import type { Inventory, InventoryGpu } from '../proto/model/link.js'
+import { keepInventory, keptInventory } from './kept-inventory.js'
+import { isUnavailable } from './retry.js'
 import type { Runtime } from './runtimes/runtime.js'
 
 export interface InventorySettings {
@@ -11,6 +13,8 @@ export interface InventorySettings {
   readonly cpus: number | undefined
   readonly memoryBytes: number | undefined
   readonly everyMs: number
+  /** Where what was found is kept for the next start. */
+  readonly keptFile: string
 }
 
 export interface FoundGpus {
@@ -28,6 +32,8 @@ export interface InventoryParts {
 
 /** A smaller change of the free space is not worth a message. */
 const diskStepShare = 0.1
+/** So long a runtime that lets callers wait is waited for at a start, where what it said before is known. */
+const startPatienceMs = 5_000
 
 /** What this machine is: looked at now and then, told when it changes. */
 export class InventoryWatch {
@@ -48,9 +54,22 @@ export class InventoryWatch {
     return this.#told
   }
 
-  /** Throws what the runtime says when it can't be asked. */
+  /**
+   * What was last found here counts until the runtime answers: reports, outputs and the fence need no runtime, and must not
+   * wait for it. Throws what it says when it can't be asked and nothing is kept.
+   */
   async start(): Promise<void> {
-    this.#told = await this.#take()
+    const { keptFile } = this.#settings
+    const kept = await keptInventory(keptFile, this.#parts.runtime.name)
+    const patience = AbortSignal.timeout(startPatienceMs)
+    const signal = kept ? AbortSignal.any([this.#stopped.signal, patience]) : this.#stopped.signal
+    try {
+      await this.#remember(await this.#take(signal))
+    } catch (error) {
+      if (!kept || !(patience.aborted || isUnavailable(error))) throw error
+      this.#told = this.#withWarning(kept, error)
+      this.#parts.log.warn('The runtime does not answer; the node is what it was', { error })
+    }
     this.#again()
   }
 
@@ -74,27 +93,31 @@ export class InventoryWatch {
   async #look(): Promise<void> {
     const taken = await this.#takeOrWarn()
     if (!this.#told || !differs(taken, this.#told)) return
-    this.#told = taken
+    await this.#remember(taken)
     this.#parts.onChange(taken)
   }
 
   /** While the engine is away the node stays what it was, with a warning. */
   async #takeOrWarn(): Promise<Inventory> {
     try {
-      return await this.#take()
+      return await this.#take(this.#stopped.signal)
     } catch (error) {
-      const before = this.current
-      const warning = `The ${this.#parts.runtime.name} runtime does not answer: ${messageOf(error)}`
-      return {
-        ...before,
-        warnings: [...before.warnings.filter((line) => !line.includes('does not answer')), warning],
-      }
+      return this.#withWarning(this.current, error)
     }
   }
 
-  async #take(): Promise<Inventory> {
+  #withWarning(before: Inventory, error: unknown): Inventory {
+    const warning = `The ${this.#parts.runtime.name} runtime does not answer: ${messageOf(error)}`
+    return {
+      ...before,
+      warnings: [...before.warnings.filter((line) => !line.includes('does not answer')), warning],
+    }
+  }
+
+  /** `signal`: how long the runtime is waited for. */
+  async #take(signal: AbortSignal): Promise<Inventory> {
     const { runtime, findGpus } = this.#parts
-    const facts = await runtime.describe(this.#stopped.signal)
+    const facts = await runtime.describe(signal)
     const found = await findGpus(this.#stopped.signal)
     const disk = await statfs(this.#settings.dataDir)
     const offered = offer(this.#settings, facts)
@@ -107,6 +130,13 @@ export class InventoryWatch {
       gpus: found.gpus,
       warnings: [...facts.warnings, ...found.warnings, ...offered.warnings],
     }
+  }
+
+  async #remember(inventory: Inventory): Promise<void> {
+    this.#told = inventory
+    await keepInventory(this.#settings.keptFile, inventory).catch((error: unknown) =>
+      this.#parts.log.warn('What the machine has can not be kept', { error }),
+    )
   }
 }
 
