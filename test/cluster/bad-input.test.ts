@@ -97,7 +97,17 @@ test.serial('a reader that goes away ends the program quietly, and not the run',
   await closed
   t.notRegex(stderr, /error|EPIPE/i)
   const id = /#(\d+)/.exec(first.toString())?.[1] ?? ''
-  const kept = cluster.spell(['logs', '-f', '--raw', id])
+  const reading = cluster.start(['logs', '-f', '--raw', id])
+  let kept = ''
+  const isAtTheGate = new Promise<void>((resolve) => {
+    reading.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      kept += text
+      if (kept.length >= 3_000_000) resolve()
+    })
+  })
+  const read = once(reading, 'close')
+  await isAtTheGate
   await writeFile(join(cluster.dir, `data/node-1/attempts/${id}.1/spell/gate`), 'through the gate\n')
-  t.is((await kept).stdout, `${'y\n'.repeat(1_500_000)}through the gate\n`)
+  await read
+  t.is(kept, `${'y\n'.repeat(1_500_000)}through the gate\n`)
 })
