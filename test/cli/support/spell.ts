@@ -134,7 +134,8 @@ function launch(
           if (pattern.test(text())) {
             waiting.delete(look)
             resolve()
-          } else if (child.exitCode !== null) reject(new Error(`it ended without ${pattern}: ${text()}`))
+          } else if (child.exitCode !== null || child.signalCode !== null)
+            reject(new Error(`it ended without ${pattern}: ${text()}`))
         }
         waiting.add(look)
         look()
