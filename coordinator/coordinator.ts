@@ -230,9 +230,9 @@ export class Coordinator {
   }
 
   #election(self: Member): Election {
-    const { leaseTtlSeconds } = this.#settings
+    const { leaseTtlSeconds, etcd } = this.#settings
     return new Election(
-      { ...self, leaseTtlSeconds },
+      { ...self, leaseTtlSeconds, quotaBytes: etcd.quotaBytes },
       {
         ...this.#parts,
         etcd: this.#etcd,

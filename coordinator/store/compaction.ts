@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../../common/clock.js'
 import type { Log } from '../../common/log.js'
 import { type Etcd, EtcdError, type EtcdStatus } from './etcd.js'
+import { makeSpace } from './make-space.js'
 
 // etcd keeps every old value until it is told to forget, and refuses every write, leases too, once its file has grown to its
 // quota. Forgetting frees pages for new values but never shrinks the file, which is what the quota is compared with.
@@ -127,12 +128,11 @@ export class Compaction {
     this.#status = await this.#parts.etcd.status()
   }
 
-  /** etcd is over its quota and refuses all writes until somebody has made space and said so. */
   async #makeSpace(now: Mark): Promise<void> {
-    this.#parts.log.error('The database is over its quota: making space', { ...this.usage() })
-    await this.#compact(now, now)
-    await this.#defragment()
-    const usage = this.usage()
-    if (usage && usage.fileBytes < usage.quotaBytes * defragmentAtFull) await this.#parts.etcd.allowWrites()
+    const { etcd, log } = this.#parts
+    log.error('The database is over its quota: making space', { ...this.usage() })
+    await makeSpace(etcd, this.#settings.quotaBytes)
+    this.#compacted = now
+    this.#status = await etcd.status()
   }
 }

@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import { backoffMs } from '../../common/backoff.js'
-import { RpcError } from '../../common/errors.js'
+import { messageOf, RpcError, status } from '../../common/errors.js'
 import type { Random } from '../../common/random.js'
 import { unchanged } from './compare.js'
 import { type Compare, EtcdError, type Put, readKey } from './etcd.js'
 import type { Keys } from './keys.js'
 import { type LeaderWatch, leaderToValue } from './leader-watch.js'
 import { Leadership, type LeadershipParts } from './leadership.js'
+import { makeSpace } from './make-space.js'
 
 // The election is one transaction over one key that hangs on the candidate's lease: whoever creates the key has won, and
 // the same transaction moves the counter of terms. A candidate leads only after it has read the key back with its own
@@ -18,6 +19,8 @@ export interface ElectionSettings {
   readonly agentAddress: string
   /** At least 5 outside of tests; etcd rounds up what is less than its own election's 1.5 times. */
   readonly leaseTtlSeconds: number
+  /** etcd's --quota-backend-bytes. */
+  readonly quotaBytes: number
 }
 
 export interface ElectionParts extends LeadershipParts {
@@ -59,6 +62,7 @@ export class Election {
         log.warn('Could not stand for election; trying again', { reason: error.message })
         return error
       })
+      if (leadership instanceof EtcdError) await this.#makeSpaceAfter(leadership)
       if (leadership instanceof Leadership) {
         if (!signal.aborted) return leadership
         await leadership.resign()
@@ -67,6 +71,16 @@ export class Election {
       attempt = leadership instanceof EtcdError ? attempt + 1 : 0
       await clock.sleep(backoffMs({ firstMs: 20, maxMs: 1000 }, attempt, random), signal)
     }
+  }
+
+  /** Making space is the leader's business. But over its quota etcd grants no lease, and without one nobody leads. */
+  async #makeSpaceAfter({ code }: EtcdError): Promise<void> {
+    if (code !== status.RESOURCE_EXHAUSTED) return
+    const { etcd, log } = this.#parts
+    log.error('The database is over its quota and nobody leads: making space')
+    await makeSpace(etcd, this.#settings.quotaBytes).catch((error: unknown) => {
+      log.warn('No space could be made; trying again', { reason: messageOf(error) })
+    })
   }
 
   async #tryToWin(): Promise<Leadership | undefined> {

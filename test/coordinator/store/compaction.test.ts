@@ -77,6 +77,22 @@ test('a database over its quota makes space, and the commit that waited for it i
   await leadership.resign()
 })
 
+test('a database over its quota does not keep a coordinator from leading', async (t) => {
+  const quotaBytes = 4 * 1024 * 1024
+  const server = await startEtcd({ quotaBytes })
+  t.teardown(server.stop)
+  const etcd = server.connect()
+  for (let round = 0; !(await etcd.status()).outOfSpace; round += 1)
+    await put(etcd, `${round} ${'x'.repeat(200_000)}`).catch(() => undefined)
+  await t.throwsAsync(etcd.grantLease(5), { instanceOf: EtcdError, message: /space/ })
+  const candidate = makeCandidate(etcd, { quotaBytes })
+  t.teardown(candidate.stop)
+  const { leadership, queue } = await candidate.lead()
+  await queue.add({ puts: [{ key: 'after', value: 'space was made' }] })
+  t.true(leadership.isLeading())
+  await leadership.resign()
+})
+
 async function untilUnknown({ queue, leadership }: Pick<Led, 'queue' | 'leadership'>): Promise<void> {
   while (queue.stats().unknownOutcomes === 0) {
     leadership.assertLeading()
