@@ -4,6 +4,8 @@ const build = process.env.SPELL_BUILD ?? 'dist'
 export default {
   files: [`${build}/test/**/*.test.js`, `!${build}/test/faults/**`],
   workerThreads: false,
+  // Where root runs the tests of a user's clone, nothing of root's stays in it.
+  cache: false,
   timeout: '10m',
   concurrency: 2,
 }
