@@ -2,6 +2,7 @@ import { RpcError } from '../common/errors.js'
 import { Channel, type Upload } from '../proto/channel.js'
 import { retryAfterMs } from '../proto/rpc-error.js'
 import { method } from '../proto/wire.js'
+import { currentContext } from './config.js'
 import { addressesOf, findLogin, type Login } from './login/find-login.js'
 import { announceSlow } from './output/announce-slow.js'
 import type { World } from './world.js'
@@ -117,12 +118,19 @@ export class Api {
         trailers: error.trailers,
       })
     }
-    const reason = connectionTrouble(error)
-    if (reason === undefined) return error
+    const trouble = connectionTrouble(error)
+    if (trouble === undefined) return error
+    const reason = trouble + this.#wayBack()
     return new RpcError(error.code, `Could not reach a coordinator at ${where}: ${reason}`, {
       cause: error,
       trailers: error.trailers,
     })
+  }
+
+  /** A cluster of this machine may just have been taken down. */
+  #wayBack(): string {
+    const dir = currentContext(this.login.config, this.login.contextName)?.dir
+    return dir === undefined ? '' : `. If it is down: "spell cluster up --dir ${dir}".`
   }
 }
 

@@ -61,7 +61,7 @@ function addUp(world: World, parent: Command): void {
         runtime: flags.runtime,
         nvidiaSmi: flags.nvidiaSmi === undefined ? undefined : resolve(world.cwd, flags.nvidiaSmi),
         cpus: flags.cpus,
-        memoryBytes: flags.memory === undefined ? undefined : parseSize('--memory', flags.memory),
+        memoryBytes: flags.memory === undefined ? undefined : memorySize(flags.memory),
       })
       const { sayUp } = await import('./say-up.js')
       await sayUp(world, dir, plan, flags.json ? 'json' : 'sentences')
@@ -146,4 +146,14 @@ function positiveNumber(value: string): number {
   const number = Number(value)
   if (value.trim() !== '' && Number.isFinite(number) && number > 0) return number
   throw new InvalidArgumentError('It must be a number above 0.')
+}
+
+/** No run can begin with less, and a number without a unit is bytes: most likely it was meant to have one. */
+const leastMemoryBytes = 64 * 1024 ** 2
+
+function memorySize(text: string): number {
+  const bytes = parseSize('--memory', text)
+  if (bytes < leastMemoryBytes)
+    throw new Failure('usage', `--memory must be at least 64M, such as 16G; "${text}" is ${bytes} bytes.`)
+  return bytes
 }

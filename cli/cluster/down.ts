@@ -52,7 +52,7 @@ async function endRuns(world: World, administrator: Administrator, plan: Cluster
   if (ids.length === 0) return
   await agree(
     world,
-    `This ends ${ids.length === 1 ? 'a run that has' : `${ids.length} runs that have`} not finished: ${named(ids)}.`,
+    `This kills ${ids.length === 1 ? 'a run that has' : `${ids.length} runs that have`} not finished, and saves nothing of ${ids.length === 1 ? 'it' : 'them'}: ${named(ids)}.`,
     agreed,
   )
   await administrator.kill(ids)

@@ -5,6 +5,7 @@ import { basename } from 'node:path'
 import { invariant, messageOf } from '../../common/errors.js'
 import { systemRandom } from '../../common/random.js'
 import { addContext, readConfig } from '../config.js'
+import { Failure } from '../failure.js'
 import { note, type World } from '../world.js'
 import { Administrator } from './administrator.js'
 import { chooseRuntime, type RuntimeChoice } from './choose-runtime.js'
@@ -39,7 +40,7 @@ export async function bringUp(world: World, options: UpOptions): Promise<Cluster
   const layout = layoutOf(options.dir)
   const environment = localEnvironment()
   const programs = findPrograms(environment.searchPath, programRoot())
-  mkdirSync(layout.dir, { recursive: true, mode: 0o700 })
+  makeFolder(layout.dir)
   await restoreLogin(world, layout, environment.userName)
   takeLock(layout)
   try {
@@ -151,6 +152,16 @@ function startSupervisor(layout: Layout, programs: Programs): void {
     handLockTo(layout, holder)
   } finally {
     closeSync(output)
+  }
+}
+
+function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw new Failure('error', `${dir} cannot be the folder of a cluster: ${messageOf(error)}`, {
+      cause: error,
+    })
   }
 }
 

@@ -8,7 +8,7 @@ import { interruptible } from '../interruptible.js'
 import { confirm } from '../output/ask.js'
 import { printable, styleOf } from '../output/style.js'
 import { resourcePath } from '../resource-path.js'
-import type { World } from '../world.js'
+import { note, type World } from '../world.js'
 
 interface CpOptions {
   readonly context?: string
@@ -44,6 +44,7 @@ export function build(world: World): Command {
       world.stdout.write(`${JSON.stringify({ copied, skipped })}\n`)
       return
     }
+    if (copied + skipped === 0) note(world, `No files for path ${source}`)
     const mark = styleOf(world).emoji ? '✔ ' : ''
     const left = skipped === 0 ? '' : ` Skipped ${skipped} files.`
     world.stdout.write(`${mark}Copied ${copied} files${left === '' ? '' : `.${left}`}\n`)

@@ -66,19 +66,19 @@ const none = { mount: [], pip: [], pipReq: [], apt: [], env: [], label: [], stop
 function whereOptions(command: Command): void {
   command
     .option('-t, --machine-type <name>', 'type of machine', 'CPU')
-    .option('-m, --mount <resource[:path]>', 'mount a resource (repeatable)', collect)
+    .option('-m, --mount <resource[:path]>', 'mount a resource (repeatable; not yet)', collect)
     .option('-e, --env <name=value>', 'set an environment variable (repeatable)', collect)
     .option(
       '--pip <spec>',
-      'install a pip package: name, name==1.2, or a URL of a wheel (repeatable)',
+      'install a pip package: name, name==1.2, or a URL of a wheel (repeatable; not yet)',
       collect,
     )
-    .option('--pip-req <file>', 'install what a requirements file names (repeatable)', collect)
-    .option('--apt <name[=version]>', 'install an apt package (repeatable)', collect)
-    .option('--conda-file <file>', 'make the environment of this conda file')
-    .option('--framework <name>', 'machine learning framework of the image')
+    .option('--pip-req <file>', 'install what a requirements file names (repeatable; not yet)', collect)
+    .option('--apt <name[=version]>', 'install an apt package (repeatable; not yet)', collect)
+    .option('--conda-file <file>', 'make the environment of this conda file (not yet)')
+    .option('--framework <name>', 'machine learning framework of the image (not yet)')
     .option('--from <image>', 'Docker image to run in (also --docker-image, --docker_image)')
-    .option('--rebuild', 'build the environment anew')
+    .option('--rebuild', 'build the environment anew (not yet)')
   for (const name of ['docker-image', 'docker_image']) {
     command.addOption(new Option(`--${name} <image>`).hideHelp())
     // All three spellings write one value, so that the last one given counts, as with any option.
@@ -89,8 +89,8 @@ function whereOptions(command: Command): void {
 function whatOptions(command: Command): void {
   command
     .option('-c, --commit-ref <ref>', 'commit to run, instead of HEAD')
-    .option('--github-url <url>', 'code from this repository; nothing is synced from here')
-    .option('--github-ref <ref>', 'branch, tag or commit of --github-url')
+    .option('--github-url <url>', 'code from this repository; nothing is synced from here (not yet)')
+    .option('--github-ref <ref>', 'branch, tag or commit of --github-url (not yet)')
     .option('--include-untracked', 'untracked files go along')
     .option('-d, --description <text>', "description of the run (default: the commit's subject)")
     .option('--label <label>', 'add a label (repeatable)', collect)
@@ -104,12 +104,12 @@ function howOptions(command: Command): void {
     .option('-v, --verbose', 'show all intermediate log lines')
     .option(
       '--stop-condition <condition>',
-      '"METRIC OP VALUE[:MIN_INDEX]": stop the run when it is met (repeatable)',
+      '"METRIC OP VALUE[:MIN_INDEX]": stop the run when it is met (repeatable; not yet)',
       collect,
     )
     .option('--timeout <minutes>', 'stop the run after so long in Running; also 90m, 36h', duration('m'))
     .option('--grace <seconds>', 'time between the graceful and the hard signal (default: 60)', duration('s'))
-    .option('--auto-resume', 'repeat the run when its machine is lost')
+    .option('--auto-resume', 'repeat the run when its machine is lost (not yet)')
     .option('--disable-auto-resume', 'do not repeat the run when its machine is lost')
     .option('--exit-code', "exit with the run's exit code")
     .option('--json', 'one JSON object a line')
@@ -135,10 +135,11 @@ function duration(unit: 's' | 'm'): (value: string) => number {
 }
 
 const examples = `
-Options may stand before or behind the command. Words behind -- are the command's own.
+Options may stand before or behind the command. Words behind -- are the command's own. A shell runs the words, joined by
+blanks: quote the whole command where the shell's quotes matter. "not yet": comes with a later version.
 
 Examples:
   spell run "python train.py --epochs 3"
-  spell run -t V100x2 --pip torch -- python train.py --epochs 3
+  spell run -t V100x2 --timeout 90m -- python train.py --epochs 3
   spell run --from python:3.11 "python -c 'print(1)'"
 `

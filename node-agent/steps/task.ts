@@ -27,7 +27,7 @@ export function taskOf(attempt: Attempt, workingDirectory: string, settings: Tas
   const { id, spec, defaultImage, cpus, memoryBytes, gpuUuids } = attempt.assignment
   return {
     id,
-    command: spec.command,
+    command: commandOf(spec.command),
     spellFolder: attempt.folders.spell,
     controlFolder: attempt.folders.control,
     outputFile: attempt.folders.output,
@@ -39,4 +39,9 @@ export function taskOf(attempt: Attempt, workingDirectory: string, settings: Tas
     memoryBytes,
     gpuUuids,
   }
+}
+
+/** A shell would take one that begins with a dash or a plus for options of its own. */
+function commandOf(command: string): string {
+  return /^[-+]/.test(command) ? ` ${command}` : command
 }

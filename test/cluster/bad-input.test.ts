@@ -65,6 +65,12 @@ test.serial(
   },
 )
 
+test.serial('a command that begins with a dash is a command, and no option of the shell', async (t) => {
+  const said = await t.context.cluster.spell(['run', '-f', '--exit-code', '--', '--at all'])
+  t.is(said.code, 127, said.stderr)
+  t.regex(said.stdout, /--at: (command )?not found/)
+})
+
 test.serial('a wrong token is told from a cluster that is away', async (t) => {
   const { cluster } = t.context
   const file = join(cluster.spellDir, 'config')

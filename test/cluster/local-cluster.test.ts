@@ -103,7 +103,7 @@ test.serial(
     t.is((await cluster.spell(['run', '-b', '-f', `sleep ${seconds}`])).code, 0)
     const asked = await cluster.spell(['cluster', 'down', '--dir', cluster.dir])
     t.is(asked.code, 1)
-    t.regex(asked.stderr, /not finished: 1\..*--yes/s)
+    t.regex(asked.stderr, /saves nothing of it: 1\..*--yes/s)
     t.is((await cluster.status()).state, 'up')
     const agreed = await cluster.spell(['cluster', 'down', '--yes', '--dir', cluster.dir])
     t.is(agreed.code, 0, agreed.stderr)

@@ -8,7 +8,7 @@ import { fakeCoordinator } from '../support/fake-coordinator.js'
 import { aRun } from '../support/runs.js'
 import { type Desk, desk } from '../support/spell.js'
 
-const question = /This ends a run that has not finished: 7\. Continue\? \[Y\/n\]: $/
+const question = /This kills a run that has not finished, and saves nothing of it: 7\. Continue\? \[Y\/n\]: $/
 
 test('^C at the question of cluster down ends nothing but the command', async (t) => {
   const { onTerminal, dir } = await deskWithCluster(t)
@@ -34,7 +34,10 @@ test('without a terminal cluster down asks nothing and names --yes', async (t) =
   const { spell, dir } = await deskWithCluster(t)
   const { code, stderr } = await spell(['cluster', 'down', '--dir', dir])
   t.is(code, 1)
-  t.is(stderr, 'Error: This ends a run that has not finished: 7. Use --yes to agree to that.\n')
+  t.is(
+    stderr,
+    'Error: This kills a run that has not finished, and saves nothing of it: 7. Use --yes to agree to that.\n',
+  )
 })
 
 /** A desk, and the folder of a cluster with one active run; whatever would be killed is a call without an answer. */
