@@ -31,6 +31,11 @@ export const python = {
   packages: ['python3'],
   why: 'runs that are no containers need it here',
 }
+export const ip = {
+  program: 'ip',
+  packages: ['iproute2'],
+  why: 'tests start engines in networks of their own',
+}
 export const openssl = { program: 'openssl', packages: ['openssl'], why: 'tests check certificates with it' }
 export const pythonGrpc = {
   file: '/usr/lib/python3/dist-packages/grpc/__init__.py',

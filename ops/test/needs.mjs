@@ -8,6 +8,7 @@ import {
   etcdClient,
   git,
   install,
+  ip,
   missingOf,
   openssl,
   packagesOf,
@@ -18,7 +19,7 @@ import {
 } from '../setup/packages.mjs'
 import { Stop } from '../setup/say.mjs'
 
-const needs = [etcd, etcdClient, docker, git, debootstrap, busybox, python, openssl, pythonGrpc, protoc]
+const needs = [etcd, etcdClient, docker, ip, git, debootstrap, busybox, python, openssl, pythonGrpc, protoc]
 
 /** Installs what the tests call and is not there. */
 export async function seeToPackages() {
