@@ -111,7 +111,8 @@ cd /
 umount -l /.before
 rmdir /.before
 hostname fresh 2>/dev/null || true
-exec su "$as" -s /bin/bash -c 'exec env -i ${2:+TERM="$2"} /bin/bash -c "cd $0/spell && $1"' "$home" "$command" "${TERM:-}"
+# As process 1 this shell reaps the orphans, as a machine's own does.
+su "$as" -s /bin/bash -c 'exec env -i ${2:+TERM="$2"} /bin/bash -c "cd $0/spell && $1"' "$home" "$command" "${TERM:-}" || exit $?
 ENTER
 nsenter --net="/var/run/netns/$name" unshare --mount --uts --pid --fork --kill-child --propagation private \
   /bin/bash "$root/enter" "$root" "$as" "$home" "$command"
