@@ -21,7 +21,10 @@ const readBytes: (
 const writeBytes: (fd: number, bytes: Uint8Array) => Promise<{ bytesWritten: number }> = promisify(write)
 
 const recordBytes = 12
-/** No two records are nearer to each other than this, in milliseconds, nor than such a part of the log's age: however long a run lasts, its times stay small. */
+/**
+ * No two records are nearer to each other than this, in milliseconds, nor than such a part of the log's age: however long
+ * a run lasts, its times stay small.
+ */
 const finest = { ms: 250, partOfAge: 16_384 }
 /** So many wait in memory for one write. */
 const recordsInWrite = 32
@@ -80,7 +83,7 @@ export class LogTimes {
         await closeFile(fd)
       }
     } catch {
-      // The log itself is what counts; whatever is wrong with the disk, its own next write says so.
+      // The log itself is what counts; whatever is wrong with the disk, its own next write says so. What is kept stays.
       this.#failed = true
     }
   }
@@ -124,10 +127,12 @@ function isTooNear(lastMs: number, atMs: number, firstMs = atMs): boolean {
   return atMs - lastMs < Math.max(finest.ms, (atMs - firstMs) / finest.partOfAge)
 }
 
-/** The first and the last record of a file that an earlier leader, or this one, has begun. */
+/** The first and the last record of a file that an earlier leader, or this one, has begun. Throws when the last is cut off. */
 async function endsOf(fd: number): Promise<{ first?: LogTime | undefined; last?: LogTime | undefined }> {
-  const records = Math.floor((await fileFacts(fd)).size / recordBytes)
+  const records = (await fileFacts(fd)).size / recordBytes
   if (records === 0) return {}
+  if (!Number.isInteger(records))
+    throw new Error('The last record was cut off: whatever followed would be misread.')
   const bytes = Buffer.alloc(2 * recordBytes)
   await readBytes(fd, bytes, 0, recordBytes, 0)
   await readBytes(fd, bytes, recordBytes, recordBytes, (records - 1) * recordBytes)

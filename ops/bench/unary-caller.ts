@@ -8,7 +8,7 @@ const prefixBytes = 5
 /**
  * One connection that makes unary gRPC calls over TLS, one request a stream, as
  * https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md has it. A client that measures a server on its own machine
- * must take little of that machine: this takes a third of what a whole gRPC library takes.
+ * must take little of that machine: this takes little more than half of what a whole gRPC library takes.
  */
 export class UnaryCaller {
   readonly #session: ClientHttp2Session

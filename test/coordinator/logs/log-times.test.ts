@@ -62,6 +62,10 @@ test('a record that was cut off, or goes back, counts as none', async (t) => {
   await deposed.note(50, start + 70_000)
   await deposed.close()
   await appendFile(path, Buffer.alloc(5))
+  // Nothing is written behind a piece of a record: all that followed would be misread.
+  const next = new LogTimes(path)
+  await next.note(200, start + 90_000)
+  await next.close()
   t.deepEqual(await readLogTimes(path), [{ offset: 100, atMs: start + 60_000 }])
 })
 
