@@ -53,7 +53,8 @@ function addUp(world: World, parent: Command): void {
     .option('--json', 'a JSON object when the cluster is up')
     .action(async (flags: UpFlags, command: Command) => {
       const dir = await dirOf(world, command)
-      const { bringUp } = await import('./up.js')
+      const { bringUp, restoreLogin } = await import('./up.js')
+      if (await restoreLogin(world, dir)) return
       const plan = await bringUp(world, {
         dir,
         nodes: flags.nodes,

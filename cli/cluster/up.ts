@@ -41,7 +41,6 @@ export async function bringUp(world: World, options: UpOptions): Promise<Cluster
   const environment = localEnvironment()
   const programs = findPrograms(environment.searchPath, programRoot())
   makeFolder(layout.dir)
-  await restoreLogin(world, layout, environment.userName)
   takeLock(layout)
   try {
     const plan = await makePlan(world, layout, options)
@@ -165,14 +164,16 @@ function makeFolder(dir: string): void {
   }
 }
 
-/** Of a cluster that runs already: the rest of `up` is refused then, but who had logged out of it is let in again. */
-async function restoreLogin(world: World, layout: Layout, userName: string): Promise<void> {
+/** Lets whoever had logged out of a cluster that runs in again. Says whether that was what there was to do. */
+export async function restoreLogin(world: World, dir: string): Promise<boolean> {
+  const layout = layoutOf(dir)
   const plan = lockHolder(layout) && readPlan(layout)
-  if (!plan || !existsSync(layout.adminTokenFile)) return
+  if (!plan || !existsSync(layout.adminTokenFile)) return false
   const { contexts } = await readConfig(world.settings.directory)
-  if (contexts.some((context) => context.name === plan.name && context.token !== '')) return
-  await rememberLogin(world, layout, plan, userName)
+  if (contexts.some((context) => context.name === plan.name && context.token !== '')) return false
+  await rememberLogin(world, layout, plan, localEnvironment().userName)
   note(world, `You are logged in to ${plan.name} again.`)
+  return true
 }
 
 async function rememberLogin(

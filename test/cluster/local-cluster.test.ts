@@ -136,7 +136,10 @@ test.serial('who logs out of the cluster gets in again, and its own commands go 
   t.regex(out.stderr, /The token stays valid.*"spell cluster up --dir .*" brings the login back/s)
   t.is((await cluster.spell(['ps'])).code, 1)
   t.is((await cluster.status()).state, 'up')
-  t.regex((await cluster.up()).stderr, /You are logged in to cluster again/)
+  const up = await cluster.up()
+  t.regex(up.stderr, /You are logged in to cluster again/)
+  t.is(up.code, 0)
+  t.is((await cluster.up()).code, 1, 'it is up, and there is nothing to do')
   t.regex((await cluster.spell(['run', '-f', 'echo back'])).stdout, /^back$/m)
 })
 
