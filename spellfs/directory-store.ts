@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { constants, type Dirent } from 'node:fs'
-import { lstat, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { lstat, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import type { Clock } from '../common/clock.js'
 import { RpcError } from '../common/errors.js'
 import { diskTrouble, isDisksFault, systemCode } from './disk-errors.js'
+import { makeFolderBelow } from './make-folder.js'
 import { comparePaths } from './manifest.js'
 import {
   type ByteRange,
@@ -233,8 +234,9 @@ export class DirectoryStore implements ObjectStore {
     if (this.#madeFolders.has(folder)) return
     // Nothing may be made where the store only was a moment ago.
     await this.#checkMark(true)
-    const mode = folderMode(relative(this.#directory, folder))
-    const first = await mkdir(folder, { recursive: true, mode })
+    const name = relative(this.#directory, folder)
+    const base = isInternal(name) ? join(this.#directory, internalFolder) : this.#directory
+    const first = await makeFolderBelow(base, folder, folderMode(name))
     if (first !== undefined) {
       for (let path = folder; path.length >= first.length; path = dirname(path))
         await syncFolder(dirname(path))

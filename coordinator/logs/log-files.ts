@@ -1,9 +1,10 @@
-import { close, constants, fdatasync, fstat, mkdir, open, write } from 'node:fs'
+import { close, constants, fdatasync, fstat, open, write } from 'node:fs'
 import { open as openHandle } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
 import { diskTrouble, systemCode } from '../../spellfs/disk-errors.js'
+import { makeFolderBelow } from '../../spellfs/make-folder.js'
 import { syncFolder } from '../../spellfs/store-mark.js'
 import { packedBytes } from './beginnings.js'
 import { openNew } from './log-file.js'
@@ -14,7 +15,6 @@ import { inFile, inMemory, type StoredLog } from './stored-log.js'
 
 const openFile = promisify(open)
 const closeFile = promisify(close)
-const makeFolder = promisify(mkdir)
 const fileFacts = promisify(fstat)
 const syncData = promisify(fdatasync)
 const writeFile: (
@@ -141,7 +141,7 @@ export class LogFiles {
   async #prepare(folder: string): Promise<void> {
     if (this.#prepared.has(folder)) return
     await this.#parts.checkPresent()
-    await makeFolder(folder, { recursive: true, mode: 0o700 })
+    await makeFolderBelow(dirname(this.#parts.directory), folder, 0o700)
     await syncFolder(this.#parts.directory)
     this.#prepared.add(folder)
   }

@@ -150,6 +150,20 @@ test('while the store is away nothing is taken and nothing is made', async (t) =
   t.is(await logs.write(id, 0, Buffer.from('abc')), 3)
 })
 
+test('a store that goes away right after it was looked at is not made anew where it was', async (t) => {
+  const folder = await temporaryFolder(t)
+  const store = join(folder, 'store')
+  await mkdir(join(store, '.spell'), { recursive: true })
+  const logs = new DirectoryLogStore(
+    { ...defaultLogStoreSettings, groupMs: 1, directory: join(store, '.spell/logs') },
+    { clock: systemClock, checkPresent: () => rename(store, `${store}-away`) },
+  )
+  t.teardown(() => logs.close())
+  const error = await t.throwsAsync(logs.write(id, 0, Buffer.from('abc')), { instanceOf: RpcError })
+  t.is(error?.code, 'UNAVAILABLE')
+  t.deepEqual(await readdir(folder), ['store-away'])
+})
+
 test('a full disk refuses the chunk with a sentence, and the log goes on once there is room', async (t) => {
   const disk = await smallDisk(t, 512 * 1024)
   if (disk === undefined) return t.pass('no right to mount here')
