@@ -72,6 +72,8 @@ const schema = z.strictObject({
     quotaBytes: count.default(2 * 1024 ** 3),
   }),
   tls: z.strictObject({ caFile: file, certFile: file, keyFile: file }),
+  /** What secrets in etcd and the store are sealed with: 32 bytes in Base64, the same on every coordinator. */
+  clusterKeyFile: file.optional(),
   /** The object store's directory. */
   storeDir: file,
   /** How long a leader that nobody hears of leads on, at most. */

@@ -10,6 +10,7 @@ export interface Layout {
   readonly lockFile: string
   readonly trustFolder: string
   readonly adminTokenFile: string
+  readonly clusterKeyFile: string
   readonly etcdFolder: string
   readonly storeFolder: string
   readonly logFolder: string
@@ -31,6 +32,7 @@ export function layoutOf(dir: string): Layout {
     lockFile: join(dir, 'lock'),
     trustFolder: trust,
     adminTokenFile: join(trust, 'admin-token'),
+    clusterKeyFile: join(trust, 'cluster.key'),
     etcdFolder: join(dir, 'etcd'),
     storeFolder: join(dir, 'store'),
     logFolder: logs,

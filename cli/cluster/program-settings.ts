@@ -35,6 +35,7 @@ export function coordinatorSettings(
       quotaBytes: etcdQuotaBytes,
     },
     tls: tlsFiles(layout, name),
+    clusterKeyFile: layout.clusterKeyFile,
     storeDir: layout.storeFolder,
     limits: { allowProcessNodes: plan.runtime === 'process' },
     bootstrapUser: {

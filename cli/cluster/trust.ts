@@ -7,6 +7,7 @@ import {
   makeAuthority,
 } from '../../common/certificates.js'
 import type { Clock } from '../../common/clock.js'
+import { clusterKeyText, newClusterKey } from '../../common/sealing.js'
 import type { Layout } from './layout.js'
 import { loopback } from './ports.js'
 import { writeWhole } from './write-whole.js'
@@ -21,7 +22,10 @@ export interface Holder {
   readonly commonName: string
 }
 
-/** Makes what is missing and renews what is old, the authority excepted: authority, certificates, administrator's token. */
+/**
+ * Makes what is missing and renews what is old, the authority excepted: authority, certificates, administrator's token,
+ * cluster key.
+ */
 export async function prepareTrust(layout: Layout, holders: readonly Holder[], clock: Clock): Promise<void> {
   const authority = await authorityOf(layout, clock)
   for (const holder of holders) {
@@ -37,6 +41,7 @@ export async function prepareTrust(layout: Layout, holders: readonly Holder[], c
   if (!existsSync(layout.adminTokenFile)) {
     writeWhole(layout.adminTokenFile, `${randomBytes(32).toString('base64url')}\n`)
   }
+  if (!existsSync(layout.clusterKeyFile)) writeWhole(layout.clusterKeyFile, clusterKeyText(newClusterKey()))
 }
 
 export function authorityFile(layout: Layout): string {

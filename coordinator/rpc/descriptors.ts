@@ -1,17 +1,20 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader'
 import { invariant } from '../../common/errors.js'
 
-/** Of users' port: everything that a client in another language may want to know about. */
-const files = ['spell/v1/api.proto', 'grpc/health/v1/health.proto']
+/** Of what a client in another language has no use for. */
+const internal: ReadonlySet<string> = new Set(['agent.proto'])
 
 /** The .proto files as reflection shows them. Read from the package this program was installed with. */
 export function loadDescriptors(): PackageDefinition {
+  const folder = protoFolder()
+  const ours = readdirSync(join(folder, 'spell/v1')).filter((name) => !internal.has(name))
+  const files = [...ours.map((name) => `spell/v1/${name}`), 'grpc/health/v1/health.proto']
   return loadSync(files, {
     keepCase: true,
-    includeDirs: [protoFolder()],
+    includeDirs: [folder],
     longs: Number,
     enums: String,
     defaults: true,

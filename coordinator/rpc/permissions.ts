@@ -5,8 +5,8 @@ import type { Role, User } from '../core/records.js'
 // method without a row.
 
 export interface Permission {
-  /** The least role that may call it. */
-  readonly role: Role
+  /** The least role that may call it; `anyone`: it needs no token, its request proves by itself who asks. */
+  readonly role: Role | 'anyone'
   /** `own`: of what it touches only what the caller has made; an admin may touch all. */
   readonly of: 'all' | 'own'
 }
@@ -41,7 +41,11 @@ export const permissions: Readonly<Record<string, Permission>> = {
   'Cluster/SetUser': { role: 'admin', of: 'all' },
 }
 
-const rank: Readonly<Record<Role, number>> = { viewer: 0, member: 1, admin: 2 }
+const rank: Readonly<Record<Role | 'anyone', number>> = { anyone: -1, viewer: 0, member: 1, admin: 2 }
+
+export function isOpenToAnyone(name: string): boolean {
+  return permissions[name]?.role === 'anyone'
+}
 
 /** Throws PERMISSION_DENIED, naming the role wanted. `name` is `Service/Method`. */
 export function permit(name: string, user: User): void {

@@ -4,10 +4,13 @@ import { RpcError } from '../../common/errors.js'
 import type { User } from '../core/records.js'
 import type { Leader } from '../leader.js'
 import type { LiveCall } from './call.js'
-import { mayTouch, permit } from './permissions.js'
+import { isOpenToAnyone, mayTouch, permit } from './permissions.js'
+
+const nobody: User = { name: '', email: '', role: 'viewer', maxConcurrentRuns: 0 }
 
 /** A user's call that is answered here: who asks, and the leader that knows. */
 export class UserCall {
+  /** Without a name for a method that is open to anyone. */
   readonly user: User
   readonly leader: Leader
   /** `Service/Method` */
@@ -16,7 +19,7 @@ export class UserCall {
 
   /** Throws UNAUTHENTICATED or PERMISSION_DENIED. */
   constructor(name: string, live: LiveCall, leader: Leader) {
-    this.user = authenticate(live.metadata, leader)
+    this.user = isOpenToAnyone(name) ? nobody : authenticate(live.metadata, leader)
     permit(name, this.user)
     this.leader = leader
     this.#name = name
