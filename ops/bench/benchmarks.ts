@@ -1,3 +1,4 @@
+import { measureScale } from './cluster/scale.js'
 import type { Part } from './part.js'
 import { measureCommand } from './spine/command.js'
 import { measureLogs } from './spine/logs.js'
@@ -22,4 +23,5 @@ export const benchmarks: readonly Benchmark[] = [
       command: measureCommand,
     },
   },
+  { name: 'cluster', parts: { scale: measureScale } },
 ]

@@ -1,0 +1,197 @@
+import { backoffMs } from '../../../common/backoff.js'
+import { type Clock, systemClock } from '../../../common/clock.js'
+import { RpcError } from '../../../common/errors.js'
+import { systemRandom } from '../../../common/random.js'
+import { Channel, type Conversation } from '../../../proto/channel.js'
+import { fromAgentToWire, toAgentFromWire } from '../../../proto/convert/link.js'
+import type { FromLeader__Output } from '../../../proto/gen/spell/v1/FromLeader.js'
+import { type AttemptId, attemptKey, type Report, type ReportEvent } from '../../../proto/model/attempt.js'
+import type { FromAgent, InventoryGpu, Order } from '../../../proto/model/link.js'
+import type { TlsIdentity } from '../../../proto/secure-client.js'
+import { type Method, method } from '../../../proto/wire.js'
+
+const linkMethod: Method<unknown, FromLeader__Output> = method('Agents', 'Link')
+const backoff = { firstMs: 100, maxMs: 10_000 }
+const gpusEach = 8
+
+export interface SimulatedAgentSettings {
+  readonly name: string
+  /** Agents' addresses of coordinators. */
+  readonly addresses: readonly string[]
+  readonly tls: TlsIdentity
+}
+
+/** What happens to the agent; all times are those of this process's monotonic clock, in milliseconds. */
+export interface SimulatedAgentEvents {
+  linked(name: string): void
+  unlinked(name: string): void
+  /** From the heartbeat's writing to its acknowledgement. */
+  heartbeat(delayMs: number): void
+  ordered(runId: number): void
+}
+
+/**
+ * As much of a node agent as the leader can tell: a TLS connection and a link of its own, eight GPUs, heartbeats, and runs
+ * that end as soon as they begin, each with all of its reports. What it holds it names in every hello until it is answered.
+ */
+export class SimulatedAgent {
+  readonly #settings: SimulatedAgentSettings
+  readonly #events: SimulatedAgentEvents
+  readonly #clock: Clock = systemClock
+  readonly #held = new Map<string, AttemptId>()
+  readonly #sentAt = new Map<number, number>()
+  #leader: string | undefined
+  #next: number
+  #sequence = 0
+  #highestRunId = 0
+  #generation = ''
+
+  constructor(settings: SimulatedAgentSettings, events: SimulatedAgentEvents) {
+    this.#settings = settings
+    this.#events = events
+    this.#next = Math.floor(systemRandom.next() * settings.addresses.length)
+  }
+
+  /** Keeps a link until the signal aborts; waits between tries as a node agent does. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { addresses } = this.#settings
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      const address = this.#leader ?? addresses[this.#next++ % addresses.length] ?? ''
+      this.#leader = undefined
+      const linked = await this.#link(address, signal).catch((error: unknown) => {
+        if (error instanceof RpcError) this.#leader = error.trailers['leader-address']
+        return false
+      })
+      if (linked) failures = 0
+      if (this.#leader && failures < 2) continue
+      await this.#clock.sleep(backoffMs(backoff, failures, systemRandom), signal).catch(() => undefined)
+    }
+  }
+
+  /** Resolves or rejects when the link has ended; true: it had been answered. */
+  async #link(address: string, signal: AbortSignal): Promise<boolean> {
+    const channel = new Channel({ addresses: [address], tls: this.#settings.tls })
+    const ended = new AbortController()
+    let answered = false
+    try {
+      const stream = await channel.conversation<unknown, FromLeader__Output>(linkMethod, { signal })
+      await stream.write(fromAgentToWire(this.#hello()))
+      for await (const wire of stream) {
+        const message = toAgentFromWire(wire)
+        if (message.kind === 'hello') {
+          answered = true
+          this.#generation = message.generation
+          this.#events.linked(this.#settings.name)
+          for (const verdict of message.verdicts) await this.#take(verdict, stream)
+          this.#beat(stream, message.heartbeatIntervalMs, ended.signal)
+        } else if (message.kind === 'heartbeat') this.#acknowledged(message.sequence)
+        else if (message.kind === 'orders')
+          for (const order of message.orders) await this.#take(order, stream)
+        else await this.#forget(message.answers, stream)
+      }
+      return answered
+    } catch (error) {
+      if (answered) return true
+      throw error
+    } finally {
+      ended.abort()
+      channel.close()
+      if (answered) this.#events.unlinked(this.#settings.name)
+    }
+  }
+
+  #hello(): FromAgent {
+    const { name } = this.#settings
+    this.#sentAt.clear()
+    return {
+      kind: 'hello',
+      schemaVersion: 1,
+      version: 'simulated',
+      nodeId: name,
+      name,
+      machineId: `machine of ${name}`,
+      bootId: 'boot',
+      inventory: {
+        runtime: 'dummy',
+        runtimeVersion: '1',
+        cpus: 64,
+        memoryBytes: 512 * 1024 ** 3,
+        diskFreeBytes: 10 ** 12,
+        gpus: Array.from({ length: gpusEach }, (_, index) => gpu(name, index)),
+        warnings: [],
+      },
+      attempts: [...this.#held.values()].map((id) => ({
+        id,
+        lastReport: events.length,
+        specSha256: '',
+        released: true,
+        ended: true,
+      })),
+      highestRunId: this.#highestRunId,
+      generation: this.#generation,
+    }
+  }
+
+  #beat(stream: Conversation<unknown>, everyMs: number, signal: AbortSignal): void {
+    const beat = () => {
+      if (signal.aborted) return
+      this.#sequence += 1
+      this.#sentAt.set(this.#sequence, this.#clock.monotonic())
+      stream.write(fromAgentToWire({ kind: 'heartbeat', sequence: this.#sequence })).catch(() => undefined)
+      this.#clock.timer(everyMs, beat)
+    }
+    // Agents that link at one moment do not beat at one moment for ever: real ones drift apart too.
+    this.#clock.timer(systemRandom.next() * everyMs, beat)
+  }
+
+  #acknowledged(sequence: number): void {
+    const sentAt = this.#sentAt.get(sequence)
+    this.#sentAt.delete(sequence)
+    if (sentAt !== undefined) this.#events.heartbeat(this.#clock.monotonic() - sentAt)
+  }
+
+  /** Whatever is wanted of an attempt, it is over already, and its reports say so. */
+  async #take({ id, wanted }: Order, stream: Conversation<unknown>): Promise<void> {
+    if (wanted === 'forget') return await this.#let(id, stream)
+    if (wanted === 'start') {
+      this.#events.ordered(id.runId)
+      this.#highestRunId = Math.max(this.#highestRunId, id.runId)
+      this.#held.set(attemptKey(id), id)
+    }
+    const reports = events.map((event, index): Report => {
+      return { id, number: index + 1, durationMs: 1, released: event.kind !== 'reached', event }
+    })
+    await stream.write(fromAgentToWire({ kind: 'reports', reports }))
+  }
+
+  async #forget(
+    answers: readonly { readonly id: AttemptId; readonly number: number }[],
+    stream: Conversation<unknown>,
+  ): Promise<void> {
+    for (const { id, number } of answers) if (number === events.length) await this.#let(id, stream)
+  }
+
+  async #let(id: AttemptId, stream: Conversation<unknown>): Promise<void> {
+    if (this.#held.delete(attemptKey(id)))
+      await stream.write(fromAgentToWire({ kind: 'forgotten', ids: [id] }))
+  }
+}
+
+/** All that becomes of a run here. */
+const events: readonly ReportEvent[] = [
+  { kind: 'reached', state: 'building', dockerImageDigest: undefined },
+  { kind: 'reached', state: 'running', dockerImageDigest: undefined },
+  { kind: 'ended', exitCode: 0, outOfMemory: false, endedBy: 'itself', logBytes: 0, reason: '' },
+  { kind: 'saved', manifestSha256: undefined, files: 0, totalBytes: 0 },
+  { kind: 'finished' },
+]
+
+function gpu(name: string, index: number): InventoryGpu {
+  return {
+    uuid: `GPU-${name}-${index}`,
+    model: 'Tesla V100-SXM2-16GB',
+    memoryBytes: 16 * 1024 ** 3,
+    unusableReason: '',
+    parentUuid: '',
+  }
+}
