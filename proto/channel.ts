@@ -6,6 +6,7 @@ import {
   Metadata,
 } from '@grpc/grpc-js'
 import { type Clock, systemClock } from '../common/clock.js'
+import { RpcError } from '../common/errors.js'
 import { Connections } from './connections.js'
 import { Outgoing } from './outgoing.js'
 import { rpcErrorFrom } from './rpc-error.js'
@@ -70,6 +71,12 @@ export class Channel {
   /** Begins to connect while the caller does something else first. Nothing fails here: the first call says what went wrong. */
   begin(): void {
     this.#connections.begin()
+  }
+
+  /** UNAVAILABLE: there is no connection after so long, though nobody refused it: a machine that has gone says nothing. */
+  async connect(withinMs: number, signal: AbortSignal): Promise<void> {
+    if ((await this.#connections.settled(withinMs, signal)) === 'late')
+      throw new RpcError('UNAVAILABLE', `No connection within ${withinMs} ms.`)
   }
 
   async call<Request, Response>(

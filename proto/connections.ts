@@ -42,6 +42,21 @@ export class Connections {
     this.#client(this.#current).getChannel().getConnectivityState(true)
   }
 
+  /** Resolves when a connection is there or was refused: a call on it tells which. `late`: neither in this time. */
+  async settled(withinMs: number, signal: AbortSignal): Promise<'settled' | 'late'> {
+    const over = new AbortController()
+    const late = this.#clock
+      .sleep(withinMs, AbortSignal.any([over.signal, signal]))
+      .then(() => 'late' as const)
+      .catch(() => 'settled' as const)
+    const connecting = Promise.resolve(this.client())
+      .then((client) => this.#connects(client))
+      .then(() => 'settled' as const)
+    const result = await Promise.race([connecting, late])
+    over.abort()
+    return result
+  }
+
   close(): void {
     for (const client of this.#clients.values()) client.close()
     this.#clients.clear()

@@ -1,6 +1,9 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import type { Log } from '../../common/log.js'
 
+/** After so many the next address is tried: this one may be cut off from those who know. */
+const staysInTurn = 4
+
 /**
  * Where coordinators may be found: those of the settings and those that the last hello named, which are kept on disk. The
  * one that is said to lead comes first, once.
@@ -12,7 +15,9 @@ export class Addresses {
   #heard: readonly string[] = []
   #next = 0
   #leader: string | undefined
+  #redirectedTo = ''
   #redirects = 0
+  #stays = 0
 
   constructor(given: readonly string[], file: string, log: Log) {
     this.#given = given
@@ -40,16 +45,26 @@ export class Addresses {
     return all[this.#next++ % all.length] ?? ''
   }
 
-  /** A coordinator said who leads. false: it is the second time in a row that this helps nothing; wait first. */
+  /** A coordinator said who leads. false: it has said so twice before, which helped nothing; wait first. */
   redirect(leader: string): boolean {
-    this.#leader = leader
+    if (leader !== this.#redirectedTo) this.#redirects = 0
+    this.#redirectedTo = leader
     this.#redirects += 1
-    return this.#redirects <= 2
+    if (this.#redirects > 2) return false
+    this.#leader = leader
+    return true
+  }
+
+  /** This one answers and does not lead: it is asked some more times, as it may know soon, or lead itself. */
+  stay(address: string): void {
+    this.#stays += 1
+    if (this.#stays % staysInTurn !== 0) this.#leader = address
   }
 
   /** The leader has answered: it is the one to come back to, and it knows where all are. */
   async found(leader: string, all: readonly string[]): Promise<void> {
     this.#redirects = 0
+    this.#stays = 0
     this.#leader = leader
     if (all.length === 0 || String(all) === String(this.#heard)) return
     this.#heard = all

@@ -15,12 +15,17 @@ import type { Attempts } from '../attempts/attempts.js'
 import type { BootClock } from '../boot-clock.js'
 import type { Addresses } from './addresses.js'
 import type { Heartbeats } from './heartbeats.js'
+import { KeptChannels } from './kept-channels.js'
 import type { Outbox } from './outbox.js'
 import type { Sender } from './sender.js'
 
 const linkMethod = method<FromAgent__Output, FromLeader__Output>('Agents', 'Link')
 
 const backoff: BackoffSettings = { firstMs: 100, maxMs: 10_000 }
+/** For a connection; a machine that has gone does not refuse one. */
+const connectTimeoutMs = 3_000
+/** To a coordinator that does not lead and does not say when to ask again. */
+const askAgainMs = 500
 
 export interface LinkSettings {
   /** How long a coordinator may take to answer the hello, in milliseconds. */
@@ -68,19 +73,25 @@ export class Link {
 
   /** Keeps a link open until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { addresses, clock, random, log } = this.#parts
+    const { addresses, clock, random, log, open } = this.#parts
+    const kept = new KeptChannels(open)
+    signal.addEventListener('abort', () => kept.close(), { once: true })
     for (let failures = 0; !signal.aborted; ) {
       const address = addresses.next()
-      const session = new LinkSession(address, this.#settings, this.#parts)
+      const channel = kept.take(address)
+      const session = new LinkSession({ address, channel }, this.#settings, this.#parts, () => kept.close())
       const error = await session.run(signal)
-      if (signal.aborted) return
-      if (session.wasAnswered) failures = 0
       const leader = error.trailers['leader-address']
+      const answered = leader !== undefined || retryAfterMs(error) !== undefined
+      if (answered && !signal.aborted) kept.keep(address, channel)
+      else channel.close()
+      if (signal.aborted) return
+      if (session.wasAnswered || answered) failures = 0
       if (leader && addresses.redirect(leader)) continue
-      const waitMs = Math.max(
-        backoffMs(backoff, failures, random),
-        Math.min(retryAfterMs(error) ?? 0, backoff.maxMs),
-      )
+      if (answered) addresses.stay(address)
+      const waitMs = answered
+        ? Math.min(retryAfterMs(error) ?? askAgainMs, backoff.maxMs) * (0.75 + random.next() / 2)
+        : backoffMs(backoff, failures, random)
       log.info('No link to a leader', {
         address,
         code: error.code,
@@ -96,16 +107,25 @@ export class Link {
 /** One try at one address, from connecting to the end of the stream. */
 class LinkSession {
   readonly #address: string
+  readonly #channel: Channel
   readonly #settings: LinkSettings
   readonly #parts: LinkParts
+  readonly #onBegin: () => void
   readonly #ended = new AbortController()
   #helloSentAtMs = 0
   #answeredAtMs: number | undefined
   #intervalMs: number
   #nextBeat: Timer | undefined
 
-  constructor(address: string, settings: LinkSettings, parts: LinkParts) {
-    this.#address = address
+  constructor(
+    to: { readonly address: string; readonly channel: Channel },
+    settings: LinkSettings,
+    parts: LinkParts,
+    onBegin: () => void,
+  ) {
+    this.#address = to.address
+    this.#channel = to.channel
+    this.#onBegin = onBegin
     this.#settings = settings
     this.#parts = parts
     this.#intervalMs = settings.heartbeatIntervalMs
@@ -119,8 +139,9 @@ class LinkSession {
   async run(signal: AbortSignal): Promise<RpcError> {
     const leave = () => this.#end('CANCELLED', 'The agent is being ended.')
     signal.addEventListener('abort', leave, { once: true })
-    const channel = this.#parts.open(this.#address)
+    const channel = this.#channel
     try {
+      await channel.connect(connectTimeoutMs, this.#ended.signal)
       const stream = await channel.conversation<FromAgent__Output, FromLeader__Output>(linkMethod, {
         signal: this.#ended.signal,
       })
@@ -133,7 +154,6 @@ class LinkSession {
     } finally {
       signal.removeEventListener('abort', leave)
       this.#end('CANCELLED', 'The link has ended.')
-      channel.close()
     }
   }
 
@@ -169,6 +189,7 @@ class LinkSession {
   #begin(channel: Channel, message: Extract<ToAgent, { kind: 'hello' }>): void {
     const { heartbeats, attempts, addresses, sender, onLeader, log } = this.#parts
     heartbeats.heardAt(this.#helloSentAtMs)
+    this.#onBegin()
     log.info('Linked to the leader', { address: this.#address, term: message.term, version: message.version })
     void addresses.found(this.#address, message.coordinatorAddresses)
     if (message.heartbeatIntervalMs > 0) this.#intervalMs = message.heartbeatIntervalMs
