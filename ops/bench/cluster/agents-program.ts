@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { issueCertificate, type KeyedCertificate } from '../../../common/certificates.js'
 import { SimulatedAgent } from './simulated-agent.js'
 
@@ -8,6 +9,8 @@ export interface AgentsTask {
   readonly names: readonly string[]
   readonly addresses: readonly string[]
   readonly authority: KeyedCertificate
+  /** A temporary one. */
+  readonly folder: string
 }
 
 export interface AgentsAnswer {
@@ -36,17 +39,18 @@ process.once('message', (task: AgentsTask) => {
   })
 })
 
-async function begin({ names, addresses, authority }: AgentsTask): Promise<void> {
+async function begin({ names, ...task }: AgentsTask): Promise<void> {
   const never = new AbortController().signal
+  setMaxListeners(0, never)
   for (let at = 0; at < names.length; at += together) {
     const some = names.slice(at, at + together)
-    const agents = await Promise.all(some.map((name) => makeAgent(name, addresses, authority)))
+    const agents = await Promise.all(some.map((name) => makeAgent(name, task)))
     for (const agent of agents) void agent.run(never)
     while (some.some((name) => !linked.has(name))) await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 
-async function makeAgent(name: string, addresses: readonly string[], authority: KeyedCertificate) {
+async function makeAgent(name: string, { addresses, authority, folder }: Omit<AgentsTask, 'names'>) {
   const { certificatePem, keyPem } = await issueCertificate(authority, {
     commonName: `node:${name}`,
     dnsNames: [],
@@ -54,7 +58,7 @@ async function makeAgent(name: string, addresses: readonly string[], authority: 
   })
   const tls = { ca: authority.certificatePem, certificate: certificatePem, key: keyPem }
   return new SimulatedAgent(
-    { name, addresses, tls },
+    { name, addresses, tls, folder },
     {
       linked: (who) => linked.add(who),
       unlinked: (who) => linked.delete(who),

@@ -25,7 +25,8 @@ export class Agents {
     this.#children = children
   }
 
-  static start(dir: string, count: number): Agents {
+  /** `folder`: a temporary one. */
+  static start(dir: string, count: number, folder: string): Agents {
     const layout = layoutOf(dir)
     const authority = {
       certificatePem: readFileSync(layout.certificateFile('ca'), 'utf8'),
@@ -36,7 +37,7 @@ export class Agents {
     const children = Array.from({ length: processes }, (_, which) => {
       const child = fork(program, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
       const mine = names.filter((_, index) => index % processes === which)
-      child.send({ names: mine, addresses, authority } satisfies AgentsTask)
+      child.send({ names: mine, addresses, authority, folder } satisfies AgentsTask)
       return child
     })
     return new Agents(children)

@@ -35,7 +35,7 @@ export async function measureScale({ short, say }: PartOptions): Promise<Readonl
     ...['--nvidia-smi', await oneT4(folder)],
   ])
   const channel = channelFor(cluster.access)
-  const agents = Agents.start(cluster.dir, size.agents)
+  const agents = Agents.start(cluster.dir, size.agents, folder)
   try {
     const linkedSeconds = await untilLinked(agents, size.agents)
     say(`${size.agents} agents linked after ${linkedSeconds} s`)

@@ -1,17 +1,23 @@
+import { join } from 'node:path'
 import { backoffMs } from '../../../common/backoff.js'
 import { type Clock, systemClock } from '../../../common/clock.js'
 import { RpcError } from '../../../common/errors.js'
+import { makeLog } from '../../../common/log.js'
 import { systemRandom } from '../../../common/random.js'
+import { Addresses } from '../../../node-agent/link/addresses.js'
+import { KeptChannels } from '../../../node-agent/link/kept-channels.js'
 import { Channel, type Conversation } from '../../../proto/channel.js'
 import { fromAgentToWire, toAgentFromWire } from '../../../proto/convert/link.js'
 import type { FromLeader__Output } from '../../../proto/gen/spell/v1/FromLeader.js'
 import { type AttemptId, attemptKey, type Report, type ReportEvent } from '../../../proto/model/attempt.js'
 import type { FromAgent, InventoryGpu, Order } from '../../../proto/model/link.js'
+import { retryAfterMs } from '../../../proto/rpc-error.js'
 import type { TlsIdentity } from '../../../proto/secure-client.js'
 import { type Method, method } from '../../../proto/wire.js'
 
 const linkMethod: Method<unknown, FromLeader__Output> = method('Agents', 'Link')
 const backoff = { firstMs: 100, maxMs: 10_000 }
+const connectTimeoutMs = 3_000
 const gpusEach = 8
 
 export interface SimulatedAgentSettings {
@@ -19,6 +25,8 @@ export interface SimulatedAgentSettings {
   /** Agents' addresses of coordinators. */
   readonly addresses: readonly string[]
   readonly tls: TlsIdentity
+  /** For what a node agent keeps of coordinators' addresses. */
+  readonly folder: string
 }
 
 /** What happens to the agent; all times are those of this process's monotonic clock, in milliseconds. */
@@ -38,10 +46,9 @@ export class SimulatedAgent {
   readonly #settings: SimulatedAgentSettings
   readonly #events: SimulatedAgentEvents
   readonly #clock: Clock = systemClock
+  readonly #addresses: Addresses
   readonly #held = new Map<string, AttemptId>()
   readonly #sentAt = new Map<number, number>()
-  #leader: string | undefined
-  #next: number
   #sequence = 0
   #highestRunId = 0
   #generation = ''
@@ -49,39 +56,50 @@ export class SimulatedAgent {
   constructor(settings: SimulatedAgentSettings, events: SimulatedAgentEvents) {
     this.#settings = settings
     this.#events = events
-    this.#next = Math.floor(systemRandom.next() * settings.addresses.length)
+    const file = join(settings.folder, `${settings.name}.json`)
+    this.#addresses = new Addresses(settings.addresses, file, makeLog('simulated', 'error'))
   }
 
-  /** Keeps a link until the signal aborts; waits between tries as a node agent does. */
+  /** Keeps a link until the signal aborts; looks for the leader as a node agent does (node-agent/link/link.ts). */
   async run(signal: AbortSignal): Promise<void> {
-    const { addresses } = this.#settings
+    const addresses = this.#addresses
+    const kept = new KeptChannels(
+      (address) => new Channel({ addresses: [address], tls: this.#settings.tls, clock: this.#clock }),
+    )
     for (let failures = 0; !signal.aborted; failures += 1) {
-      const address = this.#leader ?? addresses[this.#next++ % addresses.length] ?? ''
-      this.#leader = undefined
-      const linked = await this.#link(address, signal).catch((error: unknown) => {
-        if (error instanceof RpcError) this.#leader = error.trailers['leader-address']
-        return false
-      })
-      if (linked) failures = 0
-      if (this.#leader && failures < 2) continue
-      await this.#clock.sleep(backoffMs(backoff, failures, systemRandom), signal).catch(() => undefined)
+      const address = addresses.next()
+      const channel = kept.take(address)
+      const error = await this.#link(address, channel, kept)
+      const leader = error.trailers['leader-address']
+      const answered = leader !== undefined || retryAfterMs(error) !== undefined
+      if (answered) kept.keep(address, channel)
+      else channel.close()
+      if (answered || error.code === 'OK') failures = 0
+      if (leader && addresses.redirect(leader)) continue
+      if (answered) addresses.stay(address)
+      const waitMs = answered
+        ? (retryAfterMs(error) ?? 500) * (0.75 + systemRandom.next() / 2)
+        : backoffMs(backoff, failures, systemRandom)
+      await this.#clock.sleep(waitMs, signal).catch(() => undefined)
     }
   }
 
-  /** Resolves or rejects when the link has ended; true: it had been answered. */
-  async #link(address: string, signal: AbortSignal): Promise<boolean> {
-    const channel = new Channel({ addresses: [address], tls: this.#settings.tls })
+  /** Resolves when the link has ended, with OK where it had been answered. */
+  async #link(address: string, channel: Channel, kept: KeptChannels): Promise<RpcError> {
     const ended = new AbortController()
-    let answered = false
+    let linked = false
     try {
-      const stream = await channel.conversation<unknown, FromLeader__Output>(linkMethod, { signal })
+      await channel.connect(connectTimeoutMs, ended.signal)
+      const stream = await channel.conversation<unknown, FromLeader__Output>(linkMethod)
       await stream.write(fromAgentToWire(this.#hello()))
       for await (const wire of stream) {
         const message = toAgentFromWire(wire)
         if (message.kind === 'hello') {
-          answered = true
+          linked = true
+          kept.close()
           this.#generation = message.generation
           this.#events.linked(this.#settings.name)
+          await this.#addresses.found(address, message.coordinatorAddresses)
           for (const verdict of message.verdicts) await this.#take(verdict, stream)
           this.#beat(stream, message.heartbeatIntervalMs, ended.signal)
         } else if (message.kind === 'heartbeat') this.#acknowledged(message.sequence)
@@ -89,14 +107,14 @@ export class SimulatedAgent {
           for (const order of message.orders) await this.#take(order, stream)
         else await this.#forget(message.answers, stream)
       }
-      return answered
+      return new RpcError('OK', 'The link has ended.')
     } catch (error) {
-      if (answered) return true
-      throw error
+      if (!linked && error instanceof RpcError) return error
+      if (!linked) throw error
+      return new RpcError('OK', 'The link has ended.', { cause: error })
     } finally {
       ended.abort()
-      channel.close()
-      if (answered) this.#events.unlinked(this.#settings.name)
+      if (linked) this.#events.unlinked(this.#settings.name)
     }
   }
 
