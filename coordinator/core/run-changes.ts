@@ -80,19 +80,22 @@ export function assign(
   }
 }
 
-/** Stop or kill by its owner. undefined: it has finished. */
-export function ask(record: RunRecord, intent: 'stop' | 'kill', when: When): RunRecord | undefined {
+/** Stop or kill by a person. undefined: it has finished. */
+export function ask(
+  record: RunRecord,
+  { intent, by }: { readonly intent: 'stop' | 'kill'; readonly by: string },
+  when: When,
+): RunRecord | undefined {
+  const reason = `${intent === 'stop' ? 'Stopped' : 'Killed'} by ${by}`
   if (record.nodeId === undefined) {
     const withdrawn = advance(record, 'withdrawn', when)
-    return (
-      withdrawn && { ...withdrawn, reason: `${intent === 'stop' ? 'Stopped' : 'Killed'} before it started` }
-    )
+    return withdrawn && { ...withdrawn, reason: `${reason} before it started` }
   }
   const asked = advance(record, intent === 'stop' ? 'stop_asked' : 'kill_asked', when)
   if (asked === undefined) return undefined
   // A run that is already being saved ended by itself: asking it to stop then changes nothing.
   if (asked === record) return record
-  return { ...asked, intent: record.intent === 'kill' ? 'kill' : intent }
+  return record.intent === 'kill' ? { ...asked, intent: 'kill' } : { ...asked, intent, reason }
 }
 
 /** The record after the newest attempt's next report. Reports that say nothing new about the run still count. */

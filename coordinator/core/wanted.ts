@@ -10,8 +10,8 @@ export interface Wish {
 
 /** What the leader wants of a run's newest attempt, as its record has it. */
 export function wantedOf(record: RunRecord): Wish {
-  if (record.state === 'killing') return { wanted: 'kill', reason: 'killed by its owner' }
-  if (record.state === 'stopping') return { wanted: 'stop_and_save', reason: 'stopped by its owner' }
+  if (record.state === 'killing') return { wanted: 'kill', reason: record.reason }
+  if (record.state === 'stopping') return { wanted: 'stop_and_save', reason: record.reason }
   if (isFinal(record.state)) return { wanted: 'forget', reason: `the run is ${record.state}` }
   return { wanted: isUnheardOf(record) ? 'start' : 'keep', reason: '' }
 }

@@ -57,7 +57,7 @@ function askOne(term: Term, action: 'stop' | 'kill', user: User, id: number): Ou
   const entry = term.memory.runs.get(id)
   if (!entry) return term.archive.has(id) ? 'alreadyFinished' : 'unknown'
   if (!maySteer(user, entry.origin.creator)) return 'notPermitted'
-  const record = ask(entry.record, action, term.memory.runs.now(entry))
+  const record = ask(entry.record, { intent: action, by: user.name }, term.memory.runs.now(entry))
   if (!record) return 'alreadyFinished'
   term.memory.runs.set(entry, record)
   return entry

@@ -36,7 +36,7 @@ export function makeRunning(parts: StepParts): Step {
             outOfMemory: end.outOfMemory,
             endedBy: end.stopped?.endedBy ?? 'itself',
             logBytes,
-            reason: end.stopped?.reason ?? '',
+            reason: end.stopped?.reason ?? (end.outOfMemory ? outOfMemory(attempt) : ''),
           },
           { released: true },
         ),
@@ -47,6 +47,11 @@ export function makeRunning(parts: StepParts): Step {
       await parts.runtime.remove(attempt.id)
     },
   }
+}
+
+function outOfMemory({ assignment }: Attempt): string {
+  const gigabytes = Math.round(assignment.memoryBytes / 1e8) / 10
+  return `A process was killed because the run wanted more than its ${gigabytes} GB of memory`
 }
 
 async function start(attempt: Attempt, parts: StepParts): Promise<void> {

@@ -102,7 +102,12 @@ test('as a process: a command that ends by itself', reached, 'process', {
 test('out of memory stands beside the exit code', reached, 'dummy', {
   command: 'out-of-memory',
   story: whole,
-  ended: { exitCode: 137, outOfMemory: true },
+  assignment: { memoryBytes: 8_000_000_000 },
+  ended: {
+    exitCode: 137,
+    outOfMemory: true,
+    reason: 'A process was killed because the run wanted more than its 8 GB of memory',
+  },
 })
 test('an image that does not exist', reached, 'dummy', {
   command: 'fail-to-prepare',

@@ -95,8 +95,10 @@ test('stop saves, kill does not', async (t) => {
   agent.tell(attempt(1), { kind: 'finished' })
   agent.tell(attempt(2), failed({ killed: true }), { released: true })
   await settle()
-  t.like(await leader.run(1), { state: 'stopped', manifestSha256: 'abc', exitCode: 143 })
-  t.like(await leader.run(2), { state: 'killed', manifestSha256: undefined, reason: '' })
+  t.like(await leader.run(1), {
+    ...{ state: 'stopped', manifestSha256: 'abc', exitCode: 143, reason: `Stopped by ${ann.name}` },
+  })
+  t.like(await leader.run(2), { state: 'killed', manifestSha256: undefined, reason: `Killed by ${ann.name}` })
   t.deepEqual((await leader.steer('kill', ann, [1, 2])).alreadyFinished, [1, 2])
 })
 

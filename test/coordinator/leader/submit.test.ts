@@ -219,7 +219,7 @@ test('steering sorts ids by what became of each', async (t) => {
   t.deepEqual(await leader.steer('stop', ann, [1, 2, 3, 9, 2]), {
     ...{ done: [2], alreadyFinished: [1], unknown: [9], notPermitted: [3] },
   })
-  t.like(await leader.run(2), { state: 'killed', reason: 'Stopped before it started' })
+  t.like(await leader.run(2), { state: 'killed', reason: `Stopped by ${ann.name} before it started` })
   t.deepEqual((await leader.steer('kill', { ...ann, role: 'viewer' }, [3])).notPermitted, [3])
   t.deepEqual((await leader.steer('kill', root, [3])).done, [3])
   await submit(leader)
