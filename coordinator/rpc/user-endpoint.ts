@@ -59,7 +59,10 @@ export class UserEndpoint {
   }
 }
 
-/** Every method of every service but the agents'. */
+/** What this port does not answer: the agents' service, and joining, which nothing answers. */
+const notHere: ReadonlySet<string> = new Set(['Agents', 'Join', 'JoinTokens'])
+
+/** Every method that users' port answers. */
 export function userMethods(): readonly Method<unknown, unknown>[] {
-  return allMethods().filter((method) => method.service !== 'Agents')
+  return allMethods().filter((method) => !notHere.has(method.service))
 }
