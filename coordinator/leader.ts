@@ -12,6 +12,7 @@ import * as accounts from './leader/accounts.js'
 import { machineTypeViews, nodeViews, statusView } from './leader/cluster-views.js'
 import { labelRun, lookUp, noSuchRun } from './leader/edit.js'
 import { editProject } from './leader/edit-project.js'
+import { Joins } from './leader/joins.js'
 import { listRuns, viewFound } from './leader/list.js'
 import { makeTerm } from './leader/make-term.js'
 import { placeRuns } from './leader/place.js'
@@ -44,6 +45,7 @@ const lookEveryMs = 1_000
  * watchers) before they are committed, and a read answers after everything that it saw is.
  */
 export class Leader {
+  readonly joins: Joins
   readonly #term: Term
   readonly #news: WaitingNews
   #timer: Timer | undefined
@@ -52,6 +54,7 @@ export class Leader {
 
   constructor(settings: LeaderSettings, parts: LeaderParts) {
     this.#term = makeTerm(settings, parts, () => this.#wake())
+    this.joins = new Joins(this.#term)
     this.#news = new WaitingNews(this.#term)
   }
 

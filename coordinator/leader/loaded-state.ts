@@ -1,5 +1,6 @@
 import type { Clock } from '../../common/clock.js'
 import { invariant } from '../../common/errors.js'
+import type { JoinTokenRecord, Membership } from '../core/join-records.js'
 import { decode, decodeOrigin, decodeStatus } from '../core/record-codec.js'
 import type {
   NodeRecord,
@@ -83,6 +84,8 @@ function readersOf(memory: Memory, keys: Keys): readonly Reader[] {
     reader<Project>(keys.projects, (record) => memory.projects.set(record.name, record)),
     reader<Setting>(keys.settings, (record) => memory.settings.set(record.name, record.value)),
     reader<SegmentRecord>(keys.segments, (record) => memory.segments.set(record.number, record)),
+    reader<JoinTokenRecord>(keys.joinTokens, (record) => memory.joinTokens.set(record.sha256, record)),
+    reader<Membership>(keys.memberships, (record) => memory.memberships.set(record.holder, record)),
     reader<RunEdit>(keys.edits, (record) => memory.edits.set(record.id, record)),
     reader<{ newest: number }>(keys.counter, ({ newest }) => {
       memory.counter = newest

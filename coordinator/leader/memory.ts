@@ -1,6 +1,7 @@
 import type { Clock } from '../../common/clock.js'
 import type { MachineRequest } from '../../proto/model/run-spec.js'
 import { gpuTypeName } from '../core/gpu-models.js'
+import type { JoinTokenRecord, Membership } from '../core/join-records.js'
 import { type Demand, demandOf, type ModelNames, modelNames, unknownDemand } from '../core/machine-types.js'
 import type { NodeRecord, Project, RunEdit, SegmentRecord, TokenRecord, User } from '../core/records.js'
 import { RequestIds } from './request-ids.js'
@@ -16,6 +17,9 @@ export class Memory {
   readonly settings = new Map<string, string>()
   readonly nodes = new Map<string, NodeRecord>()
   readonly segments = new Map<number, SegmentRecord>()
+  readonly joinTokens = new Map<string, JoinTokenRecord>()
+  /** By holder. */
+  readonly memberships = new Map<string, Membership>()
   readonly edits = new Map<number, RunEdit>()
   /** The newest run's id. */
   counter = 0

@@ -20,9 +20,10 @@ export function makeNodeEndpoint(parts: NodeEndpointParts): Endpoint<NodeCall> {
 }
 
 function admit(leading: Leading, live: LiveCall): Admission<NodeCall> {
-  nodeIdOf(live)
+  const nodeId = nodeIdOf(live)
   switch (leading.kind) {
     case 'here':
+      if (leading.leader.joins.isRemoved(nodeId)) throw removed()
       return { kind: 'here', context: new NodeCall(live, leading.leader) }
     case 'elsewhere':
       throw new RpcError('FAILED_PRECONDITION', `The leader is at ${leading.agentAddress}.`, {
@@ -31,4 +32,11 @@ function admit(leading: Leading, live: LiveCall): Admission<NodeCall> {
     case 'nobody':
       throw noLeader()
   }
+}
+
+function removed(): RpcError {
+  return new RpcError(
+    'PERMISSION_DENIED',
+    'This node was removed from the cluster. To bring its machine back join again, with a new token ("spell node join").',
+  )
 }

@@ -37,6 +37,11 @@ export function makeKeys(prefix: string) {
     setting: (name: string) => `${prefix}setting/${name}`,
     segments: `${prefix}segment/`,
     segment: (number: number) => `${prefix}segment/${padded(number)}`,
+    joinTokens: `${prefix}join-token/`,
+    joinToken: (sha256: string) => `${prefix}join-token/${sha256}`,
+    memberships: `${prefix}membership/`,
+    /** `holder`: `node:<id>` or `coordinator:<id>`. */
+    membership: (holder: string) => `${prefix}membership/${holder}`,
     edits: `${prefix}edit/`,
     edit: (runId: number) => `${prefix}edit/${padded(runId)}`,
   }
