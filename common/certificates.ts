@@ -26,6 +26,20 @@ export interface CertificateRequest {
   readonly clock?: Clock
 }
 
+/** A key whose certificate somebody else signs. */
+export interface KeyPair {
+  /** SubjectPublicKeyInfo. */
+  readonly publicKeyPem: string
+  /** PKCS #8. Secret: files that hold it have mode 0600. */
+  readonly keyPem: string
+}
+
+/**
+ * A name in the certificates of etcd and of whoever may be its client, and in no other: etcd takes every certificate of the
+ * authority as long as it isn't told to want this one too, and nodes have certificates of the same authority.
+ */
+export const etcdClientName = 'etcd-client.spell'
+
 const dayMs = 86_400_000
 const hourMs = 3_600_000
 const authorityDays = 3650
@@ -55,8 +69,27 @@ export async function issueCertificate(
   authority: KeyedCertificate,
   request: CertificateRequest,
 ): Promise<KeyedCertificate> {
-  const issuer = new x509.X509Certificate(authority.certificatePem)
+  const { publicKeyPem, keyPem } = await makeKeyPair()
+  return { certificatePem: await certify(authority, publicKeyPem, request), keyPem }
+}
+
+export async function makeKeyPair(): Promise<KeyPair> {
   const keys = await newKeys()
+  const spki = await webcrypto.subtle.exportKey('spki', keys.publicKey)
+  return {
+    publicKeyPem: `${x509.PemConverter.encode(spki, 'PUBLIC KEY')}\n`,
+    keyPem: await exportKey(keys.privateKey),
+  }
+}
+
+/** A certificate for somebody else's public key (SubjectPublicKeyInfo, P-256), as PEM. */
+export async function certify(
+  authority: KeyedCertificate,
+  publicKeyPem: string,
+  request: CertificateRequest,
+): Promise<string> {
+  const issuer = new x509.X509Certificate(authority.certificatePem)
+  const publicKey = await importPublicKey(publicKeyPem)
   const names: x509.JsonGeneralName[] = [
     ...request.dnsNames.map((value) => ({ type: 'dns' as const, value })),
     ...request.ipAddresses.map((value) => ({ type: 'ip' as const, value })),
@@ -66,7 +99,7 @@ export async function issueCertificate(
     serialNumber: serialNumber(),
     subject: [{ CN: [request.commonName] }],
     issuer: issuer.subjectName,
-    publicKey: keys.publicKey,
+    publicKey,
     signingKey: await importKey(authority.keyPem),
     signingAlgorithm: signing,
     extensions: [
@@ -76,12 +109,27 @@ export async function issueCertificate(
         x509.ExtendedKeyUsage.serverAuth,
         x509.ExtendedKeyUsage.clientAuth,
       ]),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(issuer),
       ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
     ],
   })
-  return { certificatePem: pemOf(certificate), keyPem: await exportKey(keys.privateKey) }
+  return pemOf(certificate)
+}
+
+/** The DNS names and IP addresses that the certificate is for. */
+export function namesIn(certificatePem: string): Pick<CertificateRequest, 'dnsNames' | 'ipAddresses'> {
+  const found = new x509.X509Certificate(certificatePem).getExtension(x509.SubjectAlternativeNameExtension)
+  const names = found?.names.toJSON() ?? []
+  const ofType = (type: string) => names.filter((name) => name.type === type).map(({ value }) => value)
+  return { dnsNames: ofType('dns'), ipAddresses: ofType('ip') }
+}
+
+/** Whether this authority has signed the certificate, however old it is. */
+export function isIssuedBy(certificatePem: string, authorityPem: string): boolean {
+  const authority = new X509Certificate(authorityPem)
+  const certificate = new X509Certificate(certificatePem)
+  return certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
 }
 
 /** SHA-256 of the certificate, in lower-case hex without colons. */
@@ -119,6 +167,12 @@ async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
 
 async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
   return `${x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')}\n`
+}
+
+async function importPublicKey(pem: string): Promise<webcrypto.CryptoKey> {
+  const [der] = x509.PemConverter.decode(pem)
+  invariant(der !== undefined, 'a public key in PEM has been looked at before it is certified')
+  return await webcrypto.subtle.importKey('spki', der, curve, true, ['verify'])
 }
 
 async function importKey(pem: string): Promise<webcrypto.CryptoKey> {

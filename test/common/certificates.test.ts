@@ -9,12 +9,17 @@ import { promisify } from 'node:util'
 import test from 'ava'
 import {
   ageInDays,
+  certify,
   commonNameOf,
   fingerprint,
+  isIssuedBy,
   issueCertificate,
   makeAuthority,
+  makeKeyPair,
+  namesIn,
 } from '../../common/certificates.js'
 import { systemClock } from '../../common/clock.js'
+import { isKeyOf, publicKeyOf } from '../../common/key-proof.js'
 
 const run = promisify(execFile)
 const names = { dnsNames: ['localhost', 'pool.example.org'], ipAddresses: ['127.0.0.1', '::1'] }
@@ -84,4 +89,22 @@ test('a certificate is valid an hour back, and its age counts from its issue', a
   t.true(Math.abs(ageInDays(issued.certificatePem, systemClock)) < 0.001)
   const later = { ...systemClock, now: () => Date.now() + 10.5 * 86_400_000 }
   t.true(Math.abs(ageInDays(issued.certificatePem, later) - 10.5) < 0.001)
+})
+
+test('a certificate for a key that stays elsewhere is good with that key', async (t) => {
+  const authority = await makeAuthority('a pool')
+  const { publicKeyPem, keyPem } = await makeKeyPair()
+  const certificatePem = await certify(authority, publicKeyPem, { commonName: 'node:n1', ...names })
+  t.true(isKeyOf(keyPem, certificatePem))
+  t.is(publicKeyOf(certificatePem), publicKeyPem)
+  t.deepEqual(namesIn(certificatePem), names)
+  t.true(isIssuedBy(certificatePem, authority.certificatePem))
+  t.false(isIssuedBy(certificatePem, (await makeAuthority('a pool')).certificatePem))
+})
+
+test('a certificate without names has none', async (t) => {
+  const authority = await makeAuthority('a pool')
+  const none = { dnsNames: [], ipAddresses: [] }
+  const { certificatePem } = await issueCertificate(authority, { commonName: 'node:n1', ...none })
+  t.deepEqual(namesIn(certificatePem), none)
 })
