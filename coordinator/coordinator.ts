@@ -10,12 +10,14 @@ import { DirectoryStore } from '../spellfs/directory-store.js'
 import { markDirectoryStore } from '../spellfs/store-mark.js'
 import { Endpoints, type TlsFiles } from './endpoints.js'
 import { gaugesOf } from './gauges.js'
+import type { Trust } from './leader/authority.js'
 import { DirectoryLogStore, defaultLogStoreSettings } from './logs/directory-log-store.js'
 import { type Member, Members } from './members.js'
 import { meteredLogs, reportFailures } from './metered.js'
 import { Metrics } from './metrics.js'
 import { MetricsServer } from './metrics-server.js'
 import type { ClusterFacts } from './rpc/cluster-handlers.js'
+import type { JoinFacts } from './rpc/join-handlers.js'
 import { type Leading, noLeader } from './rpc/leading.js'
 import type { Rule } from './rpc/rule.js'
 import { RunLines } from './rpc/run-lines.js'
@@ -28,6 +30,7 @@ import { type Keys, makeKeys } from './store/keys.js'
 import { LeaderWatch } from './store/leader-watch.js'
 import type { Leadership } from './store/leadership.js'
 import { type RunningTerm, startTerm } from './term.js'
+import { readTrust } from './trust.js'
 import { version } from './version.js'
 
 export interface CoordinatorParts {
@@ -51,6 +54,7 @@ export class Coordinator {
   readonly #parts: CoordinatorParts
   readonly #etcd: Etcd
   readonly #keys: Keys
+  readonly #trust: Trust
   readonly #watch: LeaderWatch
   readonly #store: DirectoryStore
   readonly #logs: DirectoryLogStore
@@ -73,6 +77,7 @@ export class Coordinator {
     this.#etcd = reportFailures(connectEtcd(etcdSettings(settings), clock), () =>
       this.#metrics.storeFailed('etcd'),
     )
+    this.#trust = readTrust(settings)
     this.#keys = makeKeys(settings.etcd.prefix)
     this.#watch = new LeaderWatch(
       { pollMs: leaderPollMs },
@@ -212,6 +217,18 @@ export class Coordinator {
     return { name: clusterName, version, generation, term, leaderId: id, coordinators }
   }
 
+  #joinFacts(): JoinFacts {
+    const { id, clusterName, etcd, storeDir } = this.#settings
+    const { authorityPem, clusterKey } = this.#trust
+    return {
+      ...{ clusterName, etcd, clusterKey, storeDirectory: storeDir },
+      leaderId: id,
+      caPem: authorityPem,
+      coordinators: this.#members?.all() ?? [],
+      nowMs: this.#parts.clock.now(),
+    }
+  }
+
   #makeEndpoints(): Endpoints {
     const { clock, log, notYet } = this.#parts
     return new Endpoints({
@@ -225,6 +242,7 @@ export class Coordinator {
       maxObjectBytes: this.#settings.limits.maxObjectBytes,
       leading: () => this.#leading(),
       facts: () => this.#facts(),
+      joinFacts: () => this.#joinFacts(),
       called: (method, code, milliseconds) => this.#metrics.called(method, statusName(code), milliseconds),
     })
   }
@@ -249,6 +267,8 @@ export class Coordinator {
       etcd: this.#etcd,
       keys: this.#keys,
       store: this.#store,
+      trust: this.#trust,
+      userAddresses: () => (this.#members?.all() ?? []).map(({ userAddress }) => userAddress),
       coordinatorAddresses: () => (this.#members?.all() ?? []).map(({ agentAddress }) => agentAddress),
       takeLines: this.#lines.take.bind(this.#lines),
       committed: this.#metrics.committed.bind(this.#metrics),

@@ -12,6 +12,7 @@ import { CodeCheck } from './rpc/code-check.js'
 import { loadDescriptors } from './rpc/descriptors.js'
 import { fileHandlers } from './rpc/file-handlers.js'
 import { ImageCheck } from './rpc/image-check.js'
+import { type JoinFacts, joinHandlers } from './rpc/join-handlers.js'
 import type { Leading } from './rpc/leading.js'
 import { logSteering } from './rpc/log-steering.js'
 import type { NodeCall } from './rpc/node-call.js'
@@ -44,6 +45,7 @@ export interface EndpointsParts {
   readonly maxObjectBytes: number
   leading(): Leading
   facts(): ClusterFacts
+  joinFacts(): JoinFacts
   /** After each call, of users and nodes alike. */
   called(method: string, code: number, milliseconds: number): void
 }
@@ -74,6 +76,7 @@ export class Endpoints {
         ...fileHandlers({ objects, resourcesOf: resourcesOf(store) }),
         ...accountHandlers,
         ...clusterHandlers(() => parts.facts()),
+        ...joinHandlers(() => parts.joinFacts()),
       },
     })
     this.nodes = makeNodeEndpoint({

@@ -277,6 +277,7 @@ export class Leader {
       if (this.#closed) return
       lookAtNodes(this.#term)
       this.#news.tell()
+      this.joins.look()
       this.#lookLater()
     })
   }

@@ -74,6 +74,8 @@ const schema = z.strictObject({
   tls: z.strictObject({ caFile: file, certFile: file, keyFile: file }),
   /** What secrets in etcd and the store are sealed with: 32 bytes in Base64, the same on every coordinator. */
   clusterKeyFile: file.optional(),
+  /** The key of the authority in `tls.caFile` (PEM). Needed until a leader has put it into etcd, sealed. */
+  authorityKeyFile: file.optional(),
   /** The object store's directory. */
   storeDir: file,
   /** How long a leader that nobody hears of leads on, at most. */

@@ -4,6 +4,7 @@ import type { Log } from '../common/log.js'
 import type { Random } from '../common/random.js'
 import type { AttemptLine } from '../proto/model/link.js'
 import type { ObjectStore } from '../spellfs/object-store.js'
+import type { Trust } from './leader/authority.js'
 import { LoadedState } from './leader/loaded-state.js'
 import type { Memory } from './leader/memory.js'
 import { Leader } from './leader.js'
@@ -26,6 +27,8 @@ export interface TermParts {
   readonly failpoints: Failpoints
   readonly store: ObjectStore
   coordinatorAddresses(): readonly string[]
+  userAddresses(): readonly string[]
+  readonly trust: Trust
   takeLines(lines: readonly AttemptLine[]): void
   committed(facts: CommitFacts): void
   /** Makes the store this cluster's. Safe to repeat; rejects where it can't be. */
@@ -89,6 +92,7 @@ export async function startTerm(
     leader.close()
   }
   try {
+    await leader.joins.keepAuthorityKey()
     await seeToBootstrapUser(settings, loaded.memory, leader)
     leadership.assertLeading()
   } catch (error) {

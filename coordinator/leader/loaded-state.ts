@@ -14,6 +14,7 @@ import type {
   User,
 } from '../core/records.js'
 import { type Keys, parseRunKey } from '../store/keys.js'
+import type { SealedSecret } from './authority.js'
 import { Memory } from './memory.js'
 import type { KeyValue } from './types.js'
 
@@ -86,6 +87,9 @@ function readersOf(memory: Memory, keys: Keys): readonly Reader[] {
     reader<SegmentRecord>(keys.segments, (record) => memory.segments.set(record.number, record)),
     reader<JoinTokenRecord>(keys.joinTokens, (record) => memory.joinTokens.set(record.sha256, record)),
     reader<Membership>(keys.memberships, (record) => memory.memberships.set(record.holder, record)),
+    reader<SealedSecret>(keys.authorityKey, ({ sealed }) => {
+      memory.sealedAuthorityKey = sealed
+    }),
     reader<RunEdit>(keys.edits, (record) => memory.edits.set(record.id, record)),
     reader<{ newest: number }>(keys.counter, ({ newest }) => {
       memory.counter = newest

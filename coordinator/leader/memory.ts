@@ -20,6 +20,8 @@ export class Memory {
   readonly joinTokens = new Map<string, JoinTokenRecord>()
   /** By holder. */
   readonly memberships = new Map<string, Membership>()
+  /** As etcd has it. */
+  sealedAuthorityKey: string | undefined
   readonly edits = new Map<number, RunEdit>()
   /** The newest run's id. */
   counter = 0

@@ -6,6 +6,7 @@ import type { RunSpec } from '../../proto/model/run-spec.js'
 import type { ObjectStore } from '../../spellfs/object-store.js'
 import type { RunView, User } from '../core/records.js'
 import type { Keys } from '../store/keys.js'
+import type { Trust } from './authority.js'
 import type { LoadedState } from './loaded-state.js'
 
 /** Keys are whole, prefix included, as store/keys.ts makes them. */
@@ -115,6 +116,9 @@ export interface LeaderParts {
   etcdSize(): { readonly bytes: number; readonly quotaBytes: number }
   /** Agents' addresses of all coordinators, `host:port`. */
   coordinatorAddresses(): readonly string[]
+  /** Users' addresses of all coordinators, `host:port`. */
+  userAddresses(): readonly string[]
+  readonly trust: Trust
   /** Where segments of the archive are kept; may be away for a while. */
   readonly objects: Pick<ObjectStore, 'put' | 'read'>
   /** Lines that Spell itself says about a run; the receiver keeps them beside the log. */

@@ -39,6 +39,12 @@ export const permissions: Readonly<Record<string, Permission>> = {
   'Cluster/ListMachineTypes': { role: 'viewer', of: 'all' },
   'Cluster/Set': { role: 'admin', of: 'all' },
   'Cluster/SetUser': { role: 'admin', of: 'all' },
+  'Join/Node': { role: 'anyone', of: 'own' },
+  'Join/Coordinator': { role: 'anyone', of: 'own' },
+  'Join/Renew': { role: 'anyone', of: 'own' },
+  'JoinTokens/Create': { role: 'admin', of: 'all' },
+  'JoinTokens/List': { role: 'admin', of: 'all' },
+  'JoinTokens/Revoke': { role: 'admin', of: 'all' },
 }
 
 const rank: Readonly<Record<Role | 'anyone', number>> = { anyone: -1, viewer: 0, member: 1, admin: 2 }

@@ -59,10 +59,7 @@ export class UserEndpoint {
   }
 }
 
-/** What this port does not answer: the agents' service, and joining, which nothing answers. */
-const notHere: ReadonlySet<string> = new Set(['Agents', 'Join', 'JoinTokens'])
-
-/** Every method that users' port answers. */
+/** Every method of every service but the agents'. */
 export function userMethods(): readonly Method<unknown, unknown>[] {
-  return allMethods().filter((method) => !notHere.has(method.service))
+  return allMethods().filter((method) => method.service !== 'Agents')
 }

@@ -39,6 +39,8 @@ export function makeKeys(prefix: string) {
     segment: (number: number) => `${prefix}segment/${padded(number)}`,
     joinTokens: `${prefix}join-token/`,
     joinToken: (sha256: string) => `${prefix}join-token/${sha256}`,
+    /** Sealed with the cluster's key, which is on the coordinators' disks alone. */
+    authorityKey: `${prefix}secret/ca-key`,
     memberships: `${prefix}membership/`,
     /** `holder`: `node:<id>` or `coordinator:<id>`. */
     membership: (holder: string) => `${prefix}membership/${holder}`,

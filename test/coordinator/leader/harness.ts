@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { noFailpoints } from '../../../common/failpoint.js'
 import { silentLog } from '../../../common/log.js'
 import type { User } from '../../../coordinator/core/records.js'
+import type { Trust } from '../../../coordinator/leader/authority.js'
 import { LoadedState } from '../../../coordinator/leader/loaded-state.js'
 import {
   defaultLeaderSettings,
@@ -60,6 +61,8 @@ export class World {
         stepDown: (reason) => this.steppedDown.push(reason),
         etcdSize: () => ({ bytes: this.etcdBytes, quotaBytes: 1_000_000 }),
         coordinatorAddresses: () => ['c1:7001'],
+        userAddresses: () => ['c1:7000'],
+        trust: noSecrets,
         objects: this.objects,
         takeLines: (lines) => this.lines.push(...lines),
         ...parts,
@@ -121,6 +124,13 @@ export const everything: RunFilter = {
   includeArchived: false,
   creator: undefined,
   activeOnly: false,
+}
+
+/** Of a cluster that can sign no certificates. */
+export const noSecrets: Trust = {
+  authorityPem: '',
+  clusterKey: undefined,
+  readAuthorityKey: () => undefined,
 }
 
 let requests = 0

@@ -16,7 +16,7 @@ test('an admin may call everything', (t) => {
 })
 
 const reading =
-  /^(Runs\/(Get|List|Follow)|Projects\/(List|Get)|Files\/(List|Read)|Account\/.*|Cluster\/(Get|List.*))$/
+  /^(Join\/.*|Runs\/(Get|List|Follow)|Projects\/(List|Get)|Files\/(List|Read)|Account\/.*|Cluster\/(Get|List.*))$/
 
 test('a viewer may call what changes nothing, and end its own token', (t) => {
   for (const name of methodNames) {
