@@ -18,7 +18,7 @@ export const commandNames = {
   status: 'Show how many runs there are and may be',
   context: 'Choose between clusters',
   cluster: 'Bring up and administer a cluster',
-  node: 'Show the machines of the cluster',
+  node: 'Show and administer the machines of the cluster',
   completion: 'Print a completion script for a shell',
 } as const
 

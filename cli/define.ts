@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { Failure } from './failure.js'
+import { parseDuration } from './output/duration.js'
 import type { World } from './world.js'
 
 // What all commands have in common, and how they read their words.
@@ -46,6 +47,18 @@ export function wholeNumber(minimum: number): (value: string) => number {
     const number = Number(value)
     if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= minimum) return number
     throw new InvalidArgumentError(`It must be a whole number, ${minimum} or more.`)
+  }
+}
+
+/** Milliseconds; a number alone counts the unit. */
+export function duration(unit: 's' | 'm'): (value: string) => number {
+  const name = unit === 's' ? 'seconds' : 'minutes'
+  return (value) => {
+    const milliseconds = parseDuration(value, unit)
+    if (milliseconds === undefined || milliseconds <= 0) {
+      throw new InvalidArgumentError(`It must be a number of ${name}, or a time such as 90m or 36h.`)
+    }
+    return milliseconds
   }
 }
 

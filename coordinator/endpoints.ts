@@ -15,6 +15,7 @@ import { ImageCheck } from './rpc/image-check.js'
 import { type JoinFacts, joinHandlers } from './rpc/join-handlers.js'
 import type { Leading } from './rpc/leading.js'
 import { logSteering } from './rpc/log-steering.js'
+import { nodeAdminHandlers } from './rpc/node-admin-handlers.js'
 import type { NodeCall } from './rpc/node-call.js'
 import { makeNodeEndpoint } from './rpc/node-endpoint.js'
 import { nodeHandlers } from './rpc/node-handlers.js'
@@ -77,6 +78,7 @@ export class Endpoints {
         ...accountHandlers,
         ...clusterHandlers(() => parts.facts()),
         ...joinHandlers(() => parts.joinFacts()),
+        ...nodeAdminHandlers,
       },
     })
     this.nodes = makeNodeEndpoint({

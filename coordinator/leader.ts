@@ -9,14 +9,17 @@ import { lookAtNodes } from './agents/node-watch.js'
 import { isCurrent } from './agents/take-reports.js'
 import type { MachineTypeView, NodeView, ProjectView, RunView, StatusView, User } from './core/records.js'
 import * as accounts from './leader/accounts.js'
-import { machineTypeViews, nodeViews, statusView } from './leader/cluster-views.js'
+import { machineTypeViews, statusView } from './leader/cluster-views.js'
 import { labelRun, lookUp, noSuchRun } from './leader/edit.js'
 import { editProject } from './leader/edit-project.js'
 import { Joins } from './leader/joins.js'
 import { listRuns, viewFound } from './leader/list.js'
 import { makeTerm } from './leader/make-term.js'
+import { NodeAdmin } from './leader/node-admin.js'
+import { nodeViews } from './leader/node-views.js'
 import { placeRuns } from './leader/place.js'
 import * as projects from './leader/projects.js'
+import { expectNothingOfRemoved } from './leader/remove-node.js'
 import { maySteer, steerRuns } from './leader/steer.js'
 import { answeredBefore, submitRun } from './leader/submit.js'
 import type { Term } from './leader/term.js'
@@ -46,6 +49,8 @@ const lookEveryMs = 1_000
  */
 export class Leader {
   readonly joins: Joins
+  /** What administrators do with nodes. */
+  readonly nodeAdmin: NodeAdmin
   readonly #term: Term
   readonly #news: WaitingNews
   #timer: Timer | undefined
@@ -55,12 +60,14 @@ export class Leader {
   constructor(settings: LeaderSettings, parts: LeaderParts) {
     this.#term = makeTerm(settings, parts, () => this.#wake())
     this.joins = new Joins(this.#term)
+    this.nodeAdmin = new NodeAdmin(this.#term)
     this.#news = new WaitingNews(this.#term)
   }
 
   /** Begins to place, to archive and to look after silent nodes. */
   start(): void {
     const { runs } = this.#term.memory
+    expectNothingOfRemoved(this.#term)
     // The last leader may have ended between the unit that ended a run and the one that let its user's next one in.
     for (const user of runs.concurrency.waitingUsers()) runs.fillSlots(user)
     this.#term.writes.post()

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
-import { InvalidArgumentError, Option } from 'commander'
-import { collect, define, wholeNumber } from '../define.js'
-import { parseDuration } from '../output/duration.js'
+import { Option } from 'commander'
+import { collect, define, duration, wholeNumber } from '../define.js'
 import type { World } from '../world.js'
 
 /** The options of `spell run` as commander gives them. */
@@ -121,17 +120,6 @@ function laterOptions(command: Command): void {
     .addOption(new Option('--distributed <n>').argParser(wholeNumber(1)).hideHelp())
     .addOption(new Option('--idempotent').hideHelp())
     .addOption(new Option('--deps-from-env').hideHelp())
-}
-
-function duration(unit: 's' | 'm'): (value: string) => number {
-  const name = unit === 's' ? 'seconds' : 'minutes'
-  return (value) => {
-    const milliseconds = parseDuration(value, unit)
-    if (milliseconds === undefined || milliseconds <= 0) {
-      throw new InvalidArgumentError(`It must be a number of ${name}, or a time such as 90m or 36h.`)
-    }
-    return milliseconds
-  }
 }
 
 const examples = `

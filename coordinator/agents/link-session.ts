@@ -11,6 +11,8 @@ import type {
 import { isFinal } from '../../proto/model/run-state.js'
 import { encode } from '../core/record-codec.js'
 import type { NodeRecord } from '../core/records.js'
+import { isRemoved } from '../leader/membership.js'
+import { settleGivenUp } from '../leader/remove-node.js'
 import type { Term } from '../leader/term.js'
 import type { Put } from '../leader/types.js'
 import { adopt } from './adopt.js'
@@ -64,10 +66,11 @@ export class LinkSession implements AgentSession, NodeLink {
     const hello = boundedHello(words)
     const { memory, links, writes, restoreGuard, parts } = this.#term
     const before = memory.nodes.get(hello.nodeId)
-    const puts = this.#nodePuts(recordOf(hello))
+    const puts = this.#nodePuts(recordOf(hello, before))
     links.open(this)
     links.heard(this.nodeId)
     restoreGuard.note(hello.highestRunId, `node ${hello.name}`)
+    settleGivenUp(this.#term, hello)
     const { verdicts, starts } = compareHello(this.#term, hello, before?.bootId === hello.bootId)
     for (const [index, held] of hello.attempts.entries()) {
       this.fresh.add(attemptKey(held.id))
@@ -252,6 +255,7 @@ export class LinkSession implements AgentSession, NodeLink {
         `The certificate is ${this.nodeId}'s, the hello ${hello.nodeId}'s.`,
       )
     }
+    if (isRemoved(this.#term.memory, this.nodeId)) throw removed(hello)
     if (hello.schemaVersion < 1 || Math.abs(hello.schemaVersion - linkSchemaVersion) > 1) {
       throw new RpcError(
         'FAILED_PRECONDITION',
@@ -274,10 +278,19 @@ export class LinkSession implements AgentSession, NodeLink {
   }
 }
 
+function removed({ name, nodeId }: AgentHello): RpcError {
+  return new RpcError(
+    'PERMISSION_DENIED',
+    `Node ${name} (${nodeId}) was removed from the cluster; its machine may join anew.`,
+  )
+}
+
 function notLeading(): RpcError {
   return new RpcError('UNAVAILABLE', 'This coordinator does not lead any more.')
 }
 
-function recordOf({ nodeId, name, version, machineId, bootId, inventory }: AgentHello): NodeRecord {
-  return { id: nodeId, name, version, machineId, bootId, inventory }
+/** What administrators have said of the node stays. */
+function recordOf(hello: AgentHello, before: NodeRecord | undefined): NodeRecord {
+  const { nodeId, name, version, machineId, bootId, inventory } = hello
+  return { ...before, id: nodeId, name, version, machineId, bootId, inventory }
 }

@@ -36,6 +36,11 @@ export class NodeLinks {
     return this.isOpen(link) && this.#links.delete(link.nodeId)
   }
 
+  /** The node's link, if there is one, is not listened to any more. */
+  drop(nodeId: string): void {
+    this.#links.delete(nodeId)
+  }
+
   isOpen(link: NodeLink): boolean {
     return this.#links.get(link.nodeId) === link
   }

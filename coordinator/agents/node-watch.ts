@@ -1,5 +1,6 @@
 import { isFinal } from '../../proto/model/run-state.js'
 import { loseAttempt } from '../core/run-changes.js'
+import { finishRemovals } from '../leader/remove-node.js'
 import type { RunEntry } from '../leader/run-book.js'
 import type { Term } from '../leader/term.js'
 
@@ -12,6 +13,7 @@ export function lookAtNodes(term: Term): void {
     if (links.isConnected(id)) memory.runs.placement.pool.setAbsent(id, 'is not answering')
     for (const entry of memory.runs.onNode(id)) giveUp(term, entry, { id, name, unheardMs })
   }
+  finishRemovals(term)
   // Nothing to commit in nearly every round.
   if (memory.runs.hasChanged) {
     writes.post()

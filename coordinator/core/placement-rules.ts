@@ -1,9 +1,9 @@
 import type { Demand } from './machine-types.js'
 import type { Pool, PoolNode } from './pool.js'
 
-/** Why a node can't take a run. `never`: not with what it has; `absent`: not while it is away; `busy`: not now. */
+/** Why a node can't take a run. `never`: not with what it has; `cordoned`, `absent`: not while that lasts; `busy`: not now. */
 export interface Forbidden {
-  readonly kind: 'never' | 'absent' | 'busy'
+  readonly kind: 'never' | 'cordoned' | 'absent' | 'busy'
   /** The end of a sentence that begins with the node's name. */
   readonly reason: string
 }
@@ -15,6 +15,7 @@ const rules: readonly Rule[] = [
   hasModel,
   hasEnoughDevices,
   isLargeEnough,
+  isNotCordoned,
   isPresent,
   hasDevicesFree,
   hasCpusFree,
@@ -45,6 +46,10 @@ function isLargeEnough(pool: Pool, node: PoolNode, demand: Demand): Forbidden | 
   if (node.milliCpus > 0 && share.milliCpus <= node.milliCpus && share.memoryBytes <= node.memoryBytes)
     return undefined
   return { kind: 'never', reason: 'is too small' }
+}
+
+function isNotCordoned(_pool: Pool, node: PoolNode): Forbidden | undefined {
+  return node.cordoned === '' ? undefined : { kind: 'cordoned', reason: node.cordoned }
 }
 
 function isPresent(_pool: Pool, node: PoolNode): Forbidden | undefined {

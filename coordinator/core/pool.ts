@@ -26,6 +26,8 @@ export interface PoolNode {
   devices: readonly Device[]
   /** Empty: may get runs. Else why not, as a sentence without its subject: `is not connected`. */
   absent: string
+  /** Empty: not cordoned. Else who did it and why, as a sentence without its subject: `is cordoned by ann (disk swap)`. */
+  cordoned: string
   /** What attempts hold here, by attempt key. */
   readonly holdings: Map<string, PoolHolding>
 }
@@ -68,9 +70,23 @@ export class Pool {
     this.#cpuShare = smallestShare(this.nodes.values())
   }
 
+  /** Its devices belong to whoever else has them. Nothing may hold anything of it any more. */
+  removeNode(id: string): void {
+    const node = this.nodes.get(id)
+    if (!node) return
+    this.#disown(node, new Set())
+    this.nodes.delete(id)
+    this.#cpuShare = smallestShare(this.nodes.values())
+  }
+
   setAbsent(id: string, reason: string): void {
     const node = this.nodes.get(id)
     if (node) node.absent = reason
+  }
+
+  setCordoned(id: string, reason: string): void {
+    const node = this.nodes.get(id)
+    if (node) node.cordoned = reason
   }
 
   hold(key: string, runId: number, holding: Holding): void {
@@ -195,6 +211,7 @@ function emptyNode(id: string): PoolNode {
     freeMemoryBytes: 0,
     devices: [],
     absent: 'has not said hello to this coordinator yet',
+    cordoned: '',
     holdings: new Map(),
   }
 }

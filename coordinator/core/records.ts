@@ -133,6 +133,27 @@ export interface NodeRecord {
   readonly machineId: string
   readonly bootId: string
   readonly inventory: Inventory
+  /** Present: the node gets no new runs. */
+  readonly cordon?: Cordon
+  /** Given by an administrator, in order; machine types may ask for them. */
+  readonly labels?: readonly string[]
+  /** Removed as lost. The record stays until what it may still run has been heard of. */
+  readonly givenUp?: GivenUp
+}
+
+export interface GivenUp {
+  readonly by: string
+  readonly atMs: number
+}
+
+/** Why a node gets no new runs. */
+export interface Cordon {
+  readonly kind: 'person' | 'drain' | 'cluster'
+  /** For whoever asks why; may be empty. */
+  readonly reason: string
+  /** A user's name; empty: the cluster itself. */
+  readonly by: string
+  readonly atMs: number
 }
 
 /** `setting/<name>` */
@@ -197,8 +218,36 @@ export interface NodeView {
   readonly lastHeardMs: number | undefined
   readonly inventory: Inventory
   readonly gpus: readonly (InventoryGpu & { readonly heldByRunId: number | undefined })[]
+  /** Runs that hold something of it or have yet to end there, ascending. */
   readonly runIds: readonly number[]
   readonly warnings: readonly string[]
+  readonly cordon: Cordon | undefined
+  readonly labels: readonly string[]
+  readonly givenUp: boolean
+}
+
+/** What an administrator sees of one node beside its row. */
+export interface NodeDetails {
+  readonly node: NodeView
+  readonly machineId: string
+  readonly bootId: string
+  readonly milliCpusFree: number
+  readonly memoryFreeBytes: number
+  readonly runs: readonly NodeRun[]
+  /** Names of the types that it could ever give. */
+  readonly machineTypes: readonly string[]
+}
+
+export interface NodeRun {
+  readonly runId: number
+  readonly attempt: number
+  readonly state: RunState
+  readonly creator: string
+  readonly machineType: string
+  /** false: the run counts elsewhere by now. */
+  readonly current: boolean
+  /** It holds devices, cores or memory. */
+  readonly holds: boolean
 }
 
 export interface MachineTypeView {

@@ -12,10 +12,8 @@ export function whyItWaits(placement: Placement, runId: number): string {
   const judged = [...pool.nodes.values()].map((node) => ({ node, forbidden: forbids(pool, node, demand) }))
   const could = judged.filter(({ forbidden }) => forbidden?.kind !== 'never')
   if (could.length === 0) return noNodeCould(demand, judged)
-  const present = could.filter(({ forbidden }) => forbidden?.kind !== 'absent')
-  if (present.length === 0) {
-    return `Every node that could give ${named(demand)} is away: ${nodesNamed(could)}; it starts when one is back`
-  }
+  const present = could.filter(({ forbidden }) => !awayKinds.has(forbidden?.kind ?? ''))
+  if (present.length === 0) return allAway(demand, could)
   if (placement.position(runId) > 1) return `Waiting for ${named(demand)}, behind older runs`
   if (present.some(({ forbidden }) => forbidden === undefined)) return `Being given ${named(demand)}`
   const holders = holdersOf(
@@ -25,6 +23,17 @@ export function whyItWaits(placement: Placement, runId: number): string {
   )
   const end = holders.length === 0 ? 'when that changes' : `when ${runsNamed(holders)} ends`
   return `Waiting for ${named(demand)}: ${nodesNamed(present)}; it starts ${end}`
+}
+
+const awayKinds: ReadonlySet<string> = new Set(['absent', 'cordoned'])
+
+function allAway(demand: Demand, could: readonly Judged[]): string {
+  const cordoned = could.filter(({ forbidden }) => forbidden?.kind === 'cordoned').length
+  if (cordoned === 0)
+    return `Every node that could give ${named(demand)} is away: ${nodesNamed(could)}; it starts when one is back`
+  if (cordoned === could.length)
+    return `Every node that could give ${named(demand)} gets no new runs: ${nodesNamed(could)}; it starts when one is uncordoned`
+  return `Every node that could give ${named(demand)} is away or gets no new runs: ${nodesNamed(could)}; it starts when that changes`
 }
 
 interface Judged {

@@ -1,39 +1,20 @@
 import { type Demand, demandOf } from '../core/machine-types.js'
 import { forbids } from '../core/placement-rules.js'
 import type { Pool, PoolNode } from '../core/pool.js'
-import type { MachineTypeView, NodeView, StatusView, User } from '../core/records.js'
+import type { MachineTypeView, StatusView, User } from '../core/records.js'
+import type { Memory } from './memory.js'
 import type { Term } from './term.js'
 
-export function nodeViews(term: Term): readonly NodeView[] {
-  const { memory, links } = term
+/** CPU, and each model that a node has with its multiples up to what one node has of it. */
+export function machineTypeViews({ memory }: Term): readonly MachineTypeView[] {
   const { pool } = memory.runs.placement
-  return [...memory.nodes.values()].map((record) => {
-    const node = pool.nodes.get(record.id)
-    const unusable = new Map(node?.devices.map(({ uuid, unusable }) => [uuid, unusable]))
-    return {
-      ...{ id: record.id, name: record.name, version: record.version, inventory: record.inventory },
-      connected: links.isConnected(record.id),
-      lastHeardMs: links.lastHeardMs(record.id),
-      gpus: record.inventory.gpus.map((gpu) => ({
-        ...gpu,
-        unusableReason: unusable.get(gpu.uuid) ?? gpu.unusableReason,
-        heldByRunId: pool.holder(gpu.uuid),
-      })),
-      runIds: [...new Set([...(node?.holdings.values() ?? [])].map(({ runId }) => runId))],
-      warnings: record.inventory.warnings,
-    }
-  })
+  return knownDemands(memory).map((demand) => typeView(pool, demand))
 }
 
-/** CPU, and each model that a node has with its multiples up to what one node has of it. */
-export function machineTypeViews(term: Term): readonly MachineTypeView[] {
-  const { memory } = term
-  const { pool } = memory.runs.placement
-  const names = ['CPU', ...typeNames(pool)]
-  return names.flatMap((name) => {
-    const demand = demandOf({ kind: 'type', name }, memory.models)
-    return demand ? [typeView(pool, demand)] : []
-  })
+/** One for each machine type that the pool shows. */
+export function knownDemands(memory: Memory): readonly Demand[] {
+  const names = ['CPU', ...typeNames(memory.runs.placement.pool)]
+  return names.flatMap((name) => demandOf({ kind: 'type', name }, memory.models) ?? [])
 }
 
 function typeNames(pool: Pool): readonly string[] {

@@ -1,5 +1,6 @@
 import type { Clock } from '../../common/clock.js'
 import type { MachineRequest } from '../../proto/model/run-spec.js'
+import { cordonSentence } from '../core/cordon.js'
 import { gpuTypeName } from '../core/gpu-models.js'
 import type { JoinTokenRecord, Membership } from '../core/join-records.js'
 import { type Demand, demandOf, type ModelNames, modelNames, unknownDemand } from '../core/machine-types.js'
@@ -38,10 +39,25 @@ export class Memory {
   }
 
   setNode(record: NodeRecord): void {
-    this.nodes.set(record.id, record)
-    this.runs.placement.pool.setNode(record.id, record.name, record.inventory)
-    this.runs.placement.gained(record.id)
-    // What CPU runs get, and to whom a device belongs, may have changed on other nodes too.
+    const { id, name, inventory, cordon, givenUp } = record
+    const { placement } = this.runs
+    this.nodes.set(id, record)
+    // What a lost machine had may be in another by now.
+    placement.pool.setNode(id, name, givenUp ? { ...inventory, gpus: [] } : inventory)
+    placement.pool.setCordoned(id, givenUp ? `was given up by ${givenUp.by}` : cordonSentence(cordon))
+    placement.gained(id)
+    this.#nodesChanged()
+  }
+
+  /** Nothing may hold anything of it any more. */
+  removeNode(id: string): void {
+    this.nodes.delete(id)
+    this.runs.placement.pool.removeNode(id)
+    this.#nodesChanged()
+  }
+
+  /** What CPU runs get, and to whom a device belongs, may have changed on other nodes too. */
+  #nodesChanged(): void {
     this.runs.placement.changedShape()
     this.#models = modelNames(seenModels(this.nodes.values()))
   }

@@ -1,9 +1,9 @@
 import { RpcError } from '../../common/errors.js'
 import type { SetSettingRequest__Output } from '../../proto/gen/spell/v1/SetSettingRequest.js'
 import type { SetUserRequest__Output } from '../../proto/gen/spell/v1/SetUserRequest.js'
-import type { NodeView } from '../core/records.js'
 import { type Handlers, unary } from './call.js'
 import { settingRefusal } from './cluster-settings.js'
+import { nodeToWire } from './node-admin-handlers.js'
 import type { UserCall } from './user-call.js'
 
 /** What a leading coordinator knows of its cluster beside the leader's state. */
@@ -56,17 +56,5 @@ export function clusterHandlers(facts: () => ClusterFacts): Handlers<UserCall> {
     'Cluster/SetUser': unary<SetUserRequest__Output, UserCall>(({ name, maxConcurrentRuns }, { leader }) =>
       leader.setUserLimit(name, maxConcurrentRuns),
     ),
-  }
-}
-
-function nodeToWire(node: NodeView): object {
-  const { inventory, gpus, lastHeardMs, ...rest } = node
-  return {
-    ...rest,
-    lastHeardMs: Math.round(lastHeardMs ?? 0),
-    runtime: inventory.runtime,
-    cpus: inventory.cpus,
-    memoryBytes: inventory.memoryBytes,
-    gpus: gpus.map(({ heldByRunId, ...gpu }) => ({ ...gpu, heldByRunId: heldByRunId ?? 0 })),
   }
 }

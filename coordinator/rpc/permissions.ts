@@ -45,6 +45,12 @@ export const permissions: Readonly<Record<string, Permission>> = {
   'JoinTokens/Create': { role: 'admin', of: 'all' },
   'JoinTokens/List': { role: 'admin', of: 'all' },
   'JoinTokens/Revoke': { role: 'admin', of: 'all' },
+  'Nodes/Get': { role: 'viewer', of: 'all' },
+  'Nodes/Cordon': { role: 'admin', of: 'all' },
+  'Nodes/Uncordon': { role: 'admin', of: 'all' },
+  'Nodes/Drain': { role: 'admin', of: 'all' },
+  'Nodes/Remove': { role: 'admin', of: 'all' },
+  'Nodes/SetLabel': { role: 'admin', of: 'all' },
 }
 
 const rank: Readonly<Record<Role | 'anyone', number>> = { anyone: -1, viewer: 0, member: 1, admin: 2 }

@@ -17,6 +17,7 @@ export class Agent {
   readonly nodeId: string
   inventory: Inventory
   bootId = 'boot-1'
+  machineId = 'm'
   session: AgentSession | undefined
   /** Everything sent to it over the present link. */
   received: ToAgent[] = []
@@ -54,7 +55,7 @@ export class Agent {
       version: '0.1.0',
       nodeId: this.nodeId,
       name: this.nodeId,
-      machineId: 'm',
+      machineId: this.machineId,
       bootId: this.bootId,
       inventory: this.inventory,
       attempts: [...this.held.values()].map(
