@@ -1,4 +1,5 @@
 import { ServerCredentials } from '@grpc/grpc-js'
+import { fingerprint } from '../common/certificates.js'
 import type { Clock } from '../common/clock.js'
 import type { Log } from '../common/log.js'
 import type { ObjectStore } from '../spellfs/object-store.js'
@@ -19,12 +20,14 @@ import { nodeAdminHandlers } from './rpc/node-admin-handlers.js'
 import type { NodeCall } from './rpc/node-call.js'
 import { makeNodeEndpoint } from './rpc/node-endpoint.js'
 import { nodeHandlers } from './rpc/node-handlers.js'
+import { peopleHandlers } from './rpc/people-handlers.js'
 import { projectHandlers } from './rpc/project-handlers.js'
 import type { Rule } from './rpc/rule.js'
 import { runHandlers } from './rpc/run-handlers.js'
 import type { RunLines } from './rpc/run-lines.js'
 import { runRecordsOf } from './rpc/run-outputs.js'
 import type { EndedCall, Endpoint } from './rpc/server.js'
+import { tokenHandlers } from './rpc/token-handlers.js'
 import { UserEndpoint } from './rpc/user-endpoint.js'
 
 /** PEM, read from the settings' files. */
@@ -62,6 +65,11 @@ export class Endpoints {
     const { store, logs, clock, log } = parts
     const count = ({ method, code, milliseconds }: EndedCall<unknown>) =>
       parts.called(`${method.service}/${method.name}`, code, milliseconds)
+    const caSha256 = fingerprint(parts.tls.ca.toString())
+    const wayIn = () => ({
+      caSha256,
+      addresses: parts.facts().coordinators.map(({ userAddress }) => userAddress),
+    })
     const objects = new CodeObjects(store, { maxObjectBytes: parts.maxObjectBytes })
     this.users = new UserEndpoint({
       ...parts,
@@ -79,6 +87,8 @@ export class Endpoints {
         ...clusterHandlers(() => parts.facts()),
         ...joinHandlers(() => parts.joinFacts()),
         ...nodeAdminHandlers,
+        ...peopleHandlers(wayIn),
+        ...tokenHandlers(wayIn),
       },
     })
     this.nodes = makeNodeEndpoint({

@@ -37,6 +37,7 @@ import type {
   Submitted,
 } from './leader/types.js'
 import { WaitingNews } from './leader/waiting-news.js'
+import { People } from './people/people.js'
 
 const lookEveryMs = 1_000
 
@@ -51,6 +52,7 @@ export class Leader {
   readonly joins: Joins
   /** What administrators do with nodes. */
   readonly nodeAdmin: NodeAdmin
+  readonly people: People
   readonly #term: Term
   readonly #news: WaitingNews
   #timer: Timer | undefined
@@ -62,6 +64,7 @@ export class Leader {
     this.joins = new Joins(this.#term)
     this.nodeAdmin = new NodeAdmin(this.#term)
     this.#news = new WaitingNews(this.#term)
+    this.people = new People(this.#term)
   }
 
   /** Begins to place, to archive and to look after silent nodes. */

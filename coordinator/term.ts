@@ -4,6 +4,7 @@ import type { Log } from '../common/log.js'
 import type { Random } from '../common/random.js'
 import type { AttemptLine } from '../proto/model/link.js'
 import type { ObjectStore } from '../spellfs/object-store.js'
+import type { User } from './core/records.js'
 import type { Trust } from './leader/authority.js'
 import { LoadedState } from './leader/loaded-state.js'
 import type { Memory } from './leader/memory.js'
@@ -93,7 +94,7 @@ export async function startTerm(
   }
   try {
     await leader.joins.keepAuthorityKey()
-    await seeToBootstrapUser(settings, loaded.memory, leader)
+    await seeToBootstrapUser(settings, loaded.memory, { leader, clock: parts.clock })
     leadership.assertLeading()
   } catch (error) {
     stop()
@@ -106,10 +107,13 @@ export async function startTerm(
 async function seeToBootstrapUser(
   { bootstrapUser }: CoordinatorSettings,
   { users, tokens }: Memory,
-  leader: Leader,
+  { leader, clock }: { readonly leader: Leader; readonly clock: Clock },
 ): Promise<void> {
   if (!bootstrapUser || tokens.has(bootstrapUser.tokenSha256)) return
   const { name, tokenSha256 } = bootstrapUser
-  const user = users.get(name) ?? { name, email: '', role: 'admin', maxConcurrentRuns: 0 }
+  const made: User = {
+    ...{ name, email: '', role: 'admin', maxConcurrentRuns: 0, createdAtMs: clock.now() },
+  }
+  const user = users.get(name) ?? made
   await leader.putUser(user, tokenSha256)
 }

@@ -101,13 +101,31 @@ export interface User {
   readonly role: Role
   /** Runs of this user that may be queued for a machine or on one; 0: no limit. */
   readonly maxConcurrentRuns: number
+  /** Missing in records of earlier versions. */
+  readonly createdAtMs?: number
 }
+
+/** `bootstrap`: the cluster's own, named in its coordinators' settings. */
+export type TokenKind = 'login' | 'access' | 'bootstrap'
 
 /** `token/<sha256 in hex>` */
 export interface TokenRecord {
   readonly sha256: string
   readonly user: string
   readonly createdAtMs: number
+  /** Unique among the user's; this and the kind are missing in records of earlier versions. */
+  readonly name?: string
+  readonly kind?: TokenKind
+}
+
+/** `login-code/<user>`: the newest code that the user was invited with, kept after its use until it expires. */
+export interface LoginCode {
+  readonly user: string
+  /** Of the code as it is typed least: lower case, no dashes. */
+  readonly sha256: string
+  readonly createdAtMs: number
+  readonly expiresAtMs: number
+  readonly usedAtMs?: number
 }
 
 /** `project/<name>` */

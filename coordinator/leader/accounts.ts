@@ -8,7 +8,10 @@ export function putUser(term: Term, user: User, tokenSha256: string | undefined)
   memory.users.set(user.name, user)
   const puts = [{ key: writes.keys.user(user.name), value: encode(user) }]
   if (tokenSha256 !== undefined && !memory.tokens.has(tokenSha256)) {
-    const token: TokenRecord = { sha256: tokenSha256, user: user.name, createdAtMs: parts.clock.now() }
+    const token: TokenRecord = {
+      ...{ sha256: tokenSha256, user: user.name, createdAtMs: parts.clock.now() },
+      ...(tokenSha256 === term.settings.ownTokenSha256 && { name: 'bootstrap', kind: 'bootstrap' }),
+    }
     memory.tokens.set(tokenSha256, token)
     puts.push({ key: writes.keys.token(tokenSha256), value: encode(token) })
   }
@@ -26,7 +29,10 @@ export async function setUserLimit(term: Term, name: string, maxConcurrentRuns: 
   return changed
 }
 
-/** FAILED_PRECONDITION: the token that `spell cluster` itself uses. Without it nobody could let anybody in again. */
+/**
+ * Calls that were made with it end. FAILED_PRECONDITION: the token that `spell cluster` itself uses; without it nobody could
+ * let anybody in again.
+ */
 export async function removeToken(term: Term, tokenSha256: string): Promise<void> {
   if (tokenSha256 === term.settings.ownTokenSha256)
     throw new RpcError(
@@ -35,11 +41,18 @@ export async function removeToken(term: Term, tokenSha256: string): Promise<void
     )
   if (!term.memory.tokens.delete(tokenSha256)) return
   await term.writes.commit([], [term.writes.keys.token(tokenSha256)])
+  term.openCalls.endOf([tokenSha256], tokenEnded())
+}
+
+/** What a call under way is told whose token has been ended. */
+export function tokenEnded(): RpcError {
+  return new RpcError('UNAUTHENTICATED', 'The token of this call was ended. Please log in ("spell login").')
 }
 
 /** Settings that a cluster has, with what each is for. */
 export const settingNames: Readonly<Record<string, string>> = {
   'default-image': 'image of runs that name none',
+  private: "whether others' logs and outputs are for admins only",
 }
 
 /** An empty value unsets it. */
@@ -55,4 +68,9 @@ export async function setSetting(term: Term, name: string, value: string): Promi
   }
   memory.settings.set(name, value)
   await writes.commit([{ key: writes.keys.setting(name), value: encode({ name, value }) }])
+  // Asked again, calls are judged by the new setting; clients do that by themselves.
+  if (name === 'private')
+    term.openCalls.endAll(
+      new RpcError('UNAVAILABLE', `The cluster's setting ${name} was changed; ask again.`),
+    )
 }

@@ -3,6 +3,7 @@ import { invariant } from '../../common/errors.js'
 import type { JoinTokenRecord, Membership } from '../core/join-records.js'
 import { decode, decodeOrigin, decodeStatus } from '../core/record-codec.js'
 import type {
+  LoginCode,
   NodeRecord,
   Project,
   RequestRecord,
@@ -82,6 +83,7 @@ function readersOf(memory: Memory, keys: Keys): readonly Reader[] {
     }),
     reader<User>(keys.users, (record) => memory.users.set(record.name, record)),
     reader<TokenRecord>(keys.tokens, (record) => memory.tokens.set(record.sha256, record)),
+    reader<LoginCode>(keys.loginCodes, (record) => memory.loginCodes.set(record.user, record)),
     reader<Project>(keys.projects, (record) => memory.projects.set(record.name, record)),
     reader<Setting>(keys.settings, (record) => memory.settings.set(record.name, record.value)),
     reader<SegmentRecord>(keys.segments, (record) => memory.segments.set(record.number, record)),

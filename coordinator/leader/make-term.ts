@@ -1,5 +1,6 @@
 import { NodeLinks } from '../agents/node-links.js'
 import { Archive } from '../archive/archive.js'
+import { OpenCalls } from '../people/open-calls.js'
 import { HighestRun } from './highest-run.js'
 import { RestoreGuard } from './restore-guard.js'
 import type { Term } from './term.js'
@@ -42,6 +43,7 @@ export function makeTerm(settings: LeaderSettings, parts: LeaderParts, wake: () 
     archive,
     restoreGuard,
     highestRun,
+    openCalls: new OpenCalls(),
     closing,
     wake,
   }

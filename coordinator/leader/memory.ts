@@ -4,7 +4,15 @@ import { cordonSentence } from '../core/cordon.js'
 import { gpuTypeName } from '../core/gpu-models.js'
 import type { JoinTokenRecord, Membership } from '../core/join-records.js'
 import { type Demand, demandOf, type ModelNames, modelNames, unknownDemand } from '../core/machine-types.js'
-import type { NodeRecord, Project, RunEdit, SegmentRecord, TokenRecord, User } from '../core/records.js'
+import type {
+  LoginCode,
+  NodeRecord,
+  Project,
+  RunEdit,
+  SegmentRecord,
+  TokenRecord,
+  User,
+} from '../core/records.js'
 import { RequestIds } from './request-ids.js'
 import { RunBook } from './run-book.js'
 
@@ -14,6 +22,8 @@ export class Memory {
   readonly requests: RequestIds
   readonly users = new Map<string, User>()
   readonly tokens = new Map<string, TokenRecord>()
+  /** By user. */
+  readonly loginCodes = new Map<string, LoginCode>()
   readonly projects = new Map<string, Project>()
   readonly settings = new Map<string, string>()
   readonly nodes = new Map<string, NodeRecord>()

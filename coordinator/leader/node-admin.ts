@@ -46,7 +46,7 @@ export class NodeAdmin {
     this.#term.writes.checkRoom()
     const reason = wish.reason || (record.cordon?.reason ?? '')
     const why = `Its machine ${record.name} was drained by ${user.name}`
-    const stopped = wish.stop ? stopRunsOn(this.#term, record.id, why) : []
+    const stopped = wish.stop ? stopRunsOn(this.#term, record.id, { by: user.name, reason: why }) : []
     const sendOrders = prepareOrders(this.#term, stopped)
     const cordon = cordonBy(this.#term, user, { kind: 'drain', reason })
     const details = await putNode(this.#term, { ...record, cordon })
@@ -78,11 +78,15 @@ export class NodeAdmin {
   }
 }
 
-function stopRunsOn({ memory }: Term, nodeId: string, reason: string): readonly RunEntry[] {
+function stopRunsOn(
+  { memory }: Term,
+  nodeId: string,
+  { by, reason }: { readonly by: string; readonly reason: string },
+): readonly RunEntry[] {
   const { runs } = memory
   return runs.onNode(nodeId).filter((entry) => {
     if (entry.record.nodeId !== nodeId || entry.record.intent !== 'none') return false
-    const asked = ask(entry.record, 'stop', runs.now(entry))
+    const asked = ask(entry.record, { intent: 'stop', by }, runs.now(entry))
     if (!asked || asked === entry.record) return false
     runs.set(entry, { ...asked, reason })
     return true

@@ -1,5 +1,6 @@
 import type { NodeLinks } from '../agents/node-links.js'
 import type { Archive } from '../archive/archive.js'
+import type { OpenCalls } from '../people/open-calls.js'
 import type { HighestRun } from './highest-run.js'
 import type { Memory } from './memory.js'
 import type { RestoreGuard } from './restore-guard.js'
@@ -18,6 +19,8 @@ export interface Term {
   readonly archive: Archive
   readonly restoreGuard: RestoreGuard
   readonly highestRun: HighestRun
+  /** Users' calls that go on for long, which end with their tokens. */
+  readonly openCalls: OpenCalls
   /** Aborted when the term is over. */
   readonly closing: AbortController
   /** Something changed that may let a waiting run start: places what can be placed before the loop's next turn. */

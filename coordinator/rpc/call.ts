@@ -20,6 +20,7 @@ export class LiveCall {
   readonly #call: RawCall
   readonly #live: Set<LiveCall>
   #controller: AbortController | undefined
+  #onEnded: (() => void) | undefined
 
   /** `live` holds it from the first look at its signal until it ends. */
   constructor(call: RawCall, live: Set<LiveCall>) {
@@ -63,8 +64,14 @@ export class LiveCall {
     return this.#call.cancelled ? gone() : error
   }
 
+  /** Once it has ended, however it does; one action. */
+  onEnded(action: () => void): void {
+    this.#onEnded = action
+  }
+
   ended(): void {
     this.#live.delete(this)
+    this.#onEnded?.()
   }
 }
 

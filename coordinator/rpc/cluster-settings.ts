@@ -3,6 +3,10 @@ import { imageRefusal } from './submit-rules-environment.js'
 /** Every setting that an admin may make, and what refuses a value of it. An empty value unsets it. */
 const settings: Readonly<Record<string, (value: string) => string | undefined>> = {
   'default-image': (value) => imageRefusal('default-image', value),
+  private: (value) =>
+    ['true', 'false'].includes(value)
+      ? undefined
+      : `private is true or false, not ${JSON.stringify(value.slice(0, 80))}.`,
 }
 
 export function settingRefusal(name: string, value: string): string | undefined {

@@ -8,6 +8,7 @@ import type { CodeObjects } from '../files/code-objects.js'
 import type { ResourceFiles } from '../files/resource-files.js'
 import type { Leader } from '../leader.js'
 import { clientStream, type Handlers, serverStream, unary } from './call.js'
+import { refusePrivateFiles } from './private-runs.js'
 import type { UserCall } from './user-call.js'
 
 export interface FileHandlerParts {
@@ -18,14 +19,17 @@ export interface FileHandlerParts {
 
 export function fileHandlers({ resourcesOf, objects }: FileHandlerParts): Handlers<UserCall> {
   return {
-    'Files/List': unary<ListFilesRequest__Output, UserCall>(async (request, { leader }) => {
+    'Files/List': unary<ListFilesRequest__Output, UserCall>(async (request, call) => {
       if (request.pageSize > 10_000)
         throw new RpcError('INVALID_ARGUMENT', 'page_size may be at most 10,000.')
-      const page = await resourcesOf(leader).list(request)
+      await refusePrivateFiles(call, request.path)
+      const page = await resourcesOf(call.leader).list(request)
       return { entries: page.entries.map(fileEntryToWire), nextPageToken: page.nextPageToken }
     }),
     'Files/Read': serverStream<ReadFilesRequest__Output, UserCall>(async function* (request, call) {
-      for await (const part of resourcesOf(call.leader).read(request, call.signal)) yield filePartToWire(part)
+      const { signal } = call
+      await refusePrivateFiles(call, request.path)
+      for await (const part of resourcesOf(call.leader).read(request, signal)) yield filePartToWire(part)
     }),
     'Files/HasObject': unary<ObjectName__Output, UserCall>(async ({ name }) => ({
       present: await objects.has(name),

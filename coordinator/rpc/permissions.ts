@@ -51,6 +51,16 @@ export const permissions: Readonly<Record<string, Permission>> = {
   'Nodes/Drain': { role: 'admin', of: 'all' },
   'Nodes/Remove': { role: 'admin', of: 'all' },
   'Nodes/SetLabel': { role: 'admin', of: 'all' },
+  'People/Add': { role: 'admin', of: 'all' },
+  'People/List': { role: 'admin', of: 'all' },
+  'People/Set': { role: 'admin', of: 'all' },
+  'People/Invite': { role: 'admin', of: 'all' },
+  'People/Remove': { role: 'admin', of: 'all' },
+  'People/LogIn': { role: 'anyone', of: 'own' },
+  'People/ResetAdmin': { role: 'anyone', of: 'all' },
+  'Tokens/Create': { role: 'viewer', of: 'own' },
+  'Tokens/List': { role: 'viewer', of: 'own' },
+  'Tokens/Remove': { role: 'viewer', of: 'own' },
 }
 
 const rank: Readonly<Record<Role | 'anyone', number>> = { anyone: -1, viewer: 0, member: 1, admin: 2 }
@@ -76,7 +86,9 @@ export function mayTouch(name: string, user: User, owner: string): boolean {
   return permissions[name]?.of === 'all' || user.role === 'admin' || user.name === owner
 }
 
+const changingForViewers: ReadonlySet<string> = new Set(['Account/Logout', 'Tokens/Create', 'Tokens/Remove'])
+
 /** Whether a call of this method may leave anything other than it was. */
 export function changesSomething(name: string): boolean {
-  return permissions[name]?.role !== 'viewer' || name === 'Account/Logout'
+  return permissions[name]?.role !== 'viewer' || changingForViewers.has(name)
 }

@@ -10,6 +10,7 @@ import type { LogStore } from '../logs/log-store.js'
 import { type Handlers, serverStream, unary } from './call.js'
 import { follow } from './follow.js'
 import { listRuns } from './list-runs.js'
+import { refusePrivate } from './private-runs.js'
 import type { RunLines } from './run-lines.js'
 import { runToWire } from './run-to-wire.js'
 import { type SubmitParts, submit } from './submit.js'
@@ -28,9 +29,11 @@ export function runHandlers(parts: RunHandlerParts): Handlers<UserCall> {
     'Runs/Submit': unary<SubmitRequest__Output, UserCall>((request, call) => submit(parts, request, call)),
     'Runs/Get': unary(getRun),
     'Runs/List': unary(listRuns),
-    'Runs/Follow': serverStream<FollowRequest__Output, UserCall>((request, { leader, signal }) =>
-      follow(request, { leader, signal, logs, lines, clock }),
-    ),
+    'Runs/Follow': serverStream<FollowRequest__Output, UserCall>(async function* (request, call) {
+      const { leader, signal } = call
+      if (request.logs) await refusePrivate(call, request.runId)
+      yield* follow(request, { leader, signal, logs, lines, clock })
+    }),
     'Runs/Stop': unary(steer('stop')),
     'Runs/Kill': unary(steer('kill')),
     'Runs/Archive': unary(steer('archive')),

@@ -31,6 +31,8 @@ export function makeKeys(prefix: string) {
     user: (name: string) => `${prefix}user/${name}`,
     tokens: `${prefix}token/`,
     token: (sha256: string) => `${prefix}token/${sha256}`,
+    loginCodes: `${prefix}login-code/`,
+    loginCode: (userName: string) => `${prefix}login-code/${userName}`,
     projects: `${prefix}project/`,
     project: (name: string) => `${prefix}project/${name}`,
     settings: `${prefix}setting/`,

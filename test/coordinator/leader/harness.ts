@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { noFailpoints } from '../../../common/failpoint.js'
 import { silentLog } from '../../../common/log.js'
+import { newClusterKey } from '../../../common/sealing.js'
 import type { User } from '../../../coordinator/core/records.js'
 import type { Trust } from '../../../coordinator/leader/authority.js'
 import { LoadedState } from '../../../coordinator/leader/loaded-state.js'
@@ -34,6 +35,7 @@ export class World {
   leads = true
   steppedDown: string[] = []
   etcdBytes = 0
+  readonly clusterKey = newClusterKey()
   readonly lines: AttemptLine[] = []
 
   /** A new leader over what etcd holds; whoever led before is cut off. */
@@ -62,7 +64,7 @@ export class World {
         etcdSize: () => ({ bytes: this.etcdBytes, quotaBytes: 1_000_000 }),
         coordinatorAddresses: () => ['c1:7001'],
         userAddresses: () => ['c1:7000'],
-        trust: noSecrets,
+        trust: { ...noSecrets, clusterKey: this.clusterKey },
         objects: this.objects,
         takeLines: (lines) => this.lines.push(...lines),
         ...parts,

@@ -21,7 +21,7 @@ const reading = new RegExp(
     'Cluster/(Get|List.*)',
     'Join/.*',
     'Nodes/Get',
-    'People/LogIn',
+    'People/(LogIn|ResetAdmin)',
     'Tokens/.*',
   ].join('|')})$`,
 )
