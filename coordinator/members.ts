@@ -10,6 +10,8 @@ export interface Member {
   /** `host:port` */
   readonly userAddress: string
   readonly agentAddress: string
+  /** Where it serves the archives of spell; undefined: nowhere. */
+  readonly downloadAddress?: string | undefined
 }
 
 /** How long a coordinator that has gone without a word is still named, in seconds. */
@@ -21,6 +23,7 @@ const memberValue = z.object({
   id: z.string(),
   userAddress: z.string(),
   agentAddress: z.string(),
+  downloadAddress: z.string().optional(),
 })
 
 export interface MembersParts {

@@ -20,6 +20,7 @@ export interface CoordinatorFacts {
   readonly id: string
   readonly userAddress: string
   readonly agentAddress: string
+  readonly downloadAddress?: string | undefined
 }
 
 export function clusterHandlers(facts: () => ClusterFacts): Handlers<UserCall> {
