@@ -8,6 +8,8 @@ import type { Log } from '../common/log.js'
 import type { Random } from '../common/random.js'
 import { DirectoryStore } from '../spellfs/directory-store.js'
 import { markDirectoryStore } from '../spellfs/store-mark.js'
+import type { DownloadServer } from './downloads/download-server.js'
+import { downloadServerOf, listenForDownloads } from './downloads/from-settings.js'
 import { Endpoints, type TlsFiles } from './endpoints.js'
 import { gaugesOf } from './gauges.js'
 import type { Trust } from './leader/authority.js'
@@ -62,6 +64,7 @@ export class Coordinator {
   readonly #metrics: Metrics
   readonly #metricsServer: MetricsServer
   readonly #endpoints: Endpoints
+  readonly #downloads: DownloadServer | undefined
   readonly #stopping = new AbortController()
   #members: Members | undefined
   #term: RunningTerm | undefined
@@ -101,6 +104,7 @@ export class Coordinator {
       trouble: () => (this.#leading().kind === 'nobody' ? 'no leader' : undefined),
     })
     this.#endpoints = this.#makeEndpoints()
+    this.#downloads = downloadServerOf(settings, log)
   }
 
   /** Listens and stands for election. Resolves once it listens, with the addresses that others dial. */
@@ -111,6 +115,7 @@ export class Coordinator {
       id,
       userAddress: userAddress ?? withPort(userListen, userPort),
       agentAddress: agentAddress ?? withPort(agentListen, nodePort),
+      downloadAddress: await listenForDownloads(this.#downloads, this.#settings),
     }
     const { clock, log } = this.#parts
     this.#members = new Members(self, this.#keys.prefix, { etcd: this.#etcd, clock, log })
@@ -135,6 +140,7 @@ export class Coordinator {
       this.#parts.log.warn('Logs could not be closed', { reason: messageOf(error) })
     })
     await this.#metricsServer.close()
+    await this.#downloads?.close()
     this.#etcd.close()
   }
 

@@ -56,6 +56,12 @@ const schema = z.strictObject({
   agentAddress: address.optional(),
   /** /metrics and /healthz in plain HTTP; none when left out. */
   metricsListen: address.optional(),
+  /** The archives of spell by HTTPS, for machines that join and for laptops; not served when left out. */
+  downloadListen: address.optional(),
+  /** What machines and laptops dial for it; the address listened on when left out. */
+  downloadAddress: address.optional(),
+  /** Where the archives lie, with their SHA256SUMS; `packages` in dataDir when left out. */
+  downloadDir: file.optional(),
   etcd: z.strictObject({
     endpoints: z.array(address).min(1),
     /** Left out all three: plain text, for tests only. */

@@ -6,7 +6,7 @@ export const etcdName = 'etcd'
 export const etcdClients = 'etcd.clients'
 export const etcdPeers = 'etcd.peers'
 
-export type CoordinatorListener = 'users' | 'agents' | 'metrics'
+export type CoordinatorListener = 'users' | 'agents' | 'metrics' | 'downloads'
 
 export function coordinatorNames(plan: Pick<ClusterPlan, 'coordinators'>): readonly string[] {
   return Array.from({ length: plan.coordinators }, (_, index) => `coordinator-${index + 1}`)
@@ -22,6 +22,7 @@ export function listenerNames(plan: Pick<ClusterPlan, 'coordinators'>): readonly
     `${name}.users`,
     `${name}.agents`,
     `${name}.metrics`,
+    `${name}.downloads`,
   ])
   return [etcdClients, etcdPeers, ...ofCoordinators]
 }

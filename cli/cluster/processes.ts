@@ -80,11 +80,14 @@ function etcdProcess({ layout, plan, programs }: Preparation): ProcessPlan {
 
 function coordinatorProcesses(preparation: Preparation): readonly ProcessPlan[] {
   const { layout, plan, programs, userName } = preparation
-  const administrator = { name: userName, token: readAdminToken(layout) }
+  const given = {
+    administrator: { name: userName, token: readAdminToken(layout) },
+    downloadFolder: programs.downloads,
+  }
   return coordinatorNames(plan).map((name) => ({
     role: 'coordinator' as const,
     ...ourProgram(preparation, name, programs.coordinator, [
-      coordinatorSettings(layout, plan, name, administrator),
+      coordinatorSettings(layout, plan, name, given),
       // It reads its certificate once; agents read theirs anew for every connection.
       readFileSync(layout.certificateFile(name), 'utf8'),
     ]),

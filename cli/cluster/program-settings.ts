@@ -15,8 +15,12 @@ export function coordinatorSettings(
   layout: Layout,
   plan: ClusterPlan,
   name: string,
-  administrator: { readonly name: string; readonly token: string },
+  given: {
+    readonly administrator: { readonly name: string; readonly token: string }
+    readonly downloadFolder: string
+  },
 ): object {
+  const { administrator, downloadFolder } = given
   return {
     id: name,
     clusterName: plan.name,
@@ -26,6 +30,8 @@ export function coordinatorSettings(
     agentListen: coordinatorAddress(plan, name, 'agents'),
     agentAddress: coordinatorAddress(plan, name, 'agents'),
     metricsListen: coordinatorAddress(plan, name, 'metrics'),
+    downloadListen: coordinatorAddress(plan, name, 'downloads'),
+    downloadDir: downloadFolder,
     etcd: {
       endpoints: [addressOf(plan, etcdClients)],
       caFile: authorityFile(layout),

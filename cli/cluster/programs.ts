@@ -1,4 +1,4 @@
-import { accessSync, constants, realpathSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { invariant } from '../../common/errors.js'
 import { Failure } from '../failure.js'
@@ -10,10 +10,19 @@ export interface Programs {
   readonly coordinator: string
   readonly nodeAgent: string
   readonly supervisor: string
+  /** Where `npm run package` puts the archives that coordinators serve; it need not exist. */
+  readonly downloads: string
 }
 
-/** Throws Failure naming the packages when etcd is not there. */
+/** Throws Failure when the programs are not there, and one naming the packages when etcd isn't. */
 export function findPrograms(searchPath: readonly string[], root: string): Programs {
+  const coordinator = join(root, 'coordinator/main.js')
+  if (!existsSync(coordinator)) {
+    throw new Failure(
+      'error',
+      'This spell is the command line alone. A cluster needs the programs of a spell-node archive (Linux), or of the npm package.',
+    )
+  }
   const etcd = findProgram('etcd', searchPath)
   if (etcd === undefined) {
     throw new Failure(
@@ -25,9 +34,10 @@ export function findPrograms(searchPath: readonly string[], root: string): Progr
   return {
     node: process.execPath,
     etcd,
-    coordinator: join(root, 'coordinator/main.js'),
+    coordinator,
     nodeAgent: join(root, 'node-agent/main.js'),
     supervisor: join(root, 'cli/cluster/supervisor-main.js'),
+    downloads: join(dirname(root), 'dist-packages'),
   }
 }
 
