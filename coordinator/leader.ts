@@ -13,6 +13,7 @@ import { machineTypeViews, statusView } from './leader/cluster-views.js'
 import { labelRun, lookUp, noSuchRun } from './leader/edit.js'
 import { editProject } from './leader/edit-project.js'
 import { Joins } from './leader/joins.js'
+import { type Keeping, keepingOf } from './leader/keeping.js'
 import { listRuns, viewFound } from './leader/list.js'
 import { makeTerm } from './leader/make-term.js'
 import { NodeAdmin } from './leader/node-admin.js'
@@ -259,12 +260,9 @@ export class Leader {
     return links.silentMs(nodeId) === 0 ? 'coming' : 'away'
   }
 
-  /** After a restored backup: raises the counter to the highest id that anything has shown. Gives the counter. */
-  async repair(): Promise<number> {
-    const { memory, restoreGuard, writes } = this.#term
-    memory.counter = Math.max(memory.counter, restoreGuard.highest)
-    await writes.commit([writes.counterPut(memory.counter)])
-    return memory.counter
+  /** Backups, and what follows a restored one. */
+  get keeping(): Keeping {
+    return keepingOf(this.#term)
   }
 
   async #seen<T>(answer: T): Promise<T> {
@@ -288,6 +286,7 @@ export class Leader {
       lookAtNodes(this.#term)
       this.#news.tell()
       this.joins.look()
+      this.#term.highestRun.keepUp()
       this.#lookLater()
     })
   }

@@ -87,12 +87,13 @@ export async function startTerm(
       objects: parts.store,
     },
   )
-  leader.start()
   const stop = () => {
     leases.stop()
     leader.close()
   }
   try {
+    if (loaded.memory.restored) await leader.keeping.recoverArchive()
+    leader.start()
     await leader.joins.keepAuthorityKey()
     await seeToBootstrapUser(settings, loaded.memory, { leader, clock: parts.clock })
     leadership.assertLeading()

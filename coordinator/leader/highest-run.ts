@@ -33,6 +33,9 @@ export class HighestRun {
   readonly #parts: HighestRunParts
   #firstAnswer: Promise<void> | undefined
   #isRead = false
+  /** What this leader has noted or read. */
+  #noted = 0
+  #noting = false
 
   constructor(parts: HighestRunParts) {
     this.#parts = parts
@@ -41,6 +44,11 @@ export class HighestRun {
   /** Until it resolves no id may be handed out; undefined: it has. Rejects when the term ends first. */
   get firstAnswer(): Promise<void> | undefined {
     return this.#firstAnswer
+  }
+
+  /** Whether the store has answered what it has noted, or that there is nothing. */
+  get isRead(): boolean {
+    return this.#isRead
   }
 
   start(): void {
@@ -53,6 +61,17 @@ export class HighestRun {
     this.#firstAnswer.catch(() => {})
   }
 
+  /** Called now and then: notes what was given out since, if anything was. */
+  keepUp(): void {
+    if (this.#noting || !this.#isRead || this.#parts.memory.counter <= this.#noted) return
+    this.#noting = true
+    this.note()
+      .catch(() => {})
+      .finally(() => {
+        this.#noting = false
+      })
+  }
+
   /** Only a note: without it a restored backup is found out later, by the first agent that says hello. */
   async note(): Promise<void> {
     const { objects, memory, writes, restoreGuard, log, isLeading } = this.#parts
@@ -62,11 +81,12 @@ export class HighestRun {
     // to the next leader as if etcd came from an old backup.
     await writes.seen()
     if (!isLeading()) return
-    await objects
-      .put(highestRunObject, Buffer.from(`${encode({ highestRunId })}\n`))
-      .catch((error: unknown) => {
-        log.warn('The highest run id was not noted in the store', { error: messageOf(error) })
-      })
+    try {
+      await objects.put(highestRunObject, Buffer.from(`${encode({ highestRunId })}\n`))
+      this.#noted = Math.max(this.#noted, highestRunId)
+    } catch (error) {
+      log.warn('The highest run id was not noted in the store', { error: messageOf(error) })
+    }
   }
 
   /** Never rejects. Resolves with the store's answer, away or not. */
@@ -96,7 +116,10 @@ export class HighestRun {
     const { restoreGuard, log } = this.#parts
     if (bytes === 'away') return false
     try {
-      if (bytes.length > 0) restoreGuard.note(highestIn(bytes), 'the store')
+      if (bytes.length > 0) {
+        this.#noted = highestIn(bytes)
+        restoreGuard.note(this.#noted, 'the store')
+      }
       restoreGuard.blind = false
       return true
     } catch (error) {

@@ -93,6 +93,9 @@ function readersOf(memory: Memory, keys: Keys): readonly Reader[] {
       memory.sealedAuthorityKey = sealed
     }),
     reader<RunEdit>(keys.edits, (record) => memory.edits.set(record.id, record)),
+    reader<object>(keys.restored, () => {
+      memory.restored = true
+    }),
     reader<{ newest: number }>(keys.counter, ({ newest }) => {
       memory.counter = newest
     }),

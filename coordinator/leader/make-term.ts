@@ -30,6 +30,7 @@ export function makeTerm(settings: LeaderSettings, parts: LeaderParts, wake: () 
     },
     memory.segments.values(),
   )
+  restoreGuard.restored = memory.restored
   restoreGuard.note(archive.index.highestRunId, 'the newest archive segment')
   // Runs that an earlier leader took over from their nodes are ahead of a counter that nobody has repaired yet.
   for (const { record } of memory.runs.entries()) restoreGuard.note(record.id, 'etcd itself')

@@ -36,6 +36,8 @@ export class Memory {
   readonly edits = new Map<number, RunEdit>()
   /** The newest run's id. */
   counter = 0
+  /** etcd was made from a backup, and nobody has repaired the counter since. */
+  restored = false
   #models: ModelNames = modelNames([])
 
   constructor(clock: Clock, maxRequestIds: number) {

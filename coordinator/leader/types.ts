@@ -120,7 +120,7 @@ export interface LeaderParts {
   userAddresses(): readonly string[]
   readonly trust: Trust
   /** Where segments of the archive are kept; may be away for a while. */
-  readonly objects: Pick<ObjectStore, 'put' | 'read'>
+  readonly objects: Pick<ObjectStore, 'put' | 'read' | 'list'>
   /** Lines that Spell itself says about a run; the receiver keeps them beside the log. */
   takeLines(lines: readonly AttemptLine[]): void
 }

@@ -27,7 +27,7 @@ export interface ElectionParts extends LeadershipParts {
   readonly keys: Keys
   readonly random: Random
   readonly leaderWatch: LeaderWatch
-  /** Makes the generation's name, once in the life of a cluster. */
+  /** Makes the generation's name: once in the life of a cluster, and when a backup was restored. */
   makeGeneration(): string
 }
 
@@ -38,7 +38,8 @@ interface Candidacy {
 }
 
 const termValue = z.object({ v: z.literal(1), term: z.number().int() })
-const generationValue = z.object({ v: z.literal(1), id: z.string() })
+/** Without `etcdCluster`: written by a version that did not look. */
+const generationValue = z.object({ v: z.literal(1), id: z.string(), etcdCluster: z.string().optional() })
 
 export class Election {
   readonly #settings: ElectionSettings
@@ -102,14 +103,13 @@ export class Election {
   }
 
   async #stand(candidacy: Candidacy): Promise<Leadership | undefined> {
-    const { etcd, failpoints, keys, makeGeneration } = this.#parts
+    const { etcd, failpoints, keys } = this.#parts
+    const { clusterId } = await etcd.status()
     const seen = await etcd.transact({ compares: [], reads: [keys.leader, keys.term, keys.generation] })
     const [leader, termEntry, generationEntry] = seen.entries
     if (leader) return undefined
     const term = 1 + (termEntry ? termValue.parse(JSON.parse(termEntry.value)).term : 0)
-    const generation = generationEntry
-      ? generationValue.parse(JSON.parse(generationEntry.value)).id
-      : makeGeneration()
+    const { generation, puts: generationPuts } = this.#generation(generationEntry?.value, clusterId)
     const compares: Compare[] = [
       { kind: 'createRevision', key: keys.leader, equals: 0 },
       unchanged(keys.term, termEntry?.value),
@@ -118,15 +118,31 @@ export class Election {
     const puts: Put[] = [
       { key: keys.leader, value: leaderToValue({ ...this.#settings, term }), leaseId: candidacy.leaseId },
       { key: keys.term, value: JSON.stringify({ v: 1, term }) },
+      ...generationPuts,
     ]
-    if (!generationEntry) {
-      puts.push({ key: keys.generation, value: JSON.stringify({ v: 1, id: generation }) })
-    }
     failpoints.reach('take-over.before-win')
     // Whatever the answer, or without one: what counts is whose lease the key hangs on when it is read back.
     await etcd.transact({ compares, puts }).catch(ignoreEtcdTrouble)
     failpoints.reach('take-over.after-win')
     return this.#readBack(candidacy, { term, generation })
+  }
+
+  /**
+   * An etcd that was made from a backup has another cluster's id than the one in which the generation was written. Then
+   * terms and ids may have been used that nothing here knows of: a new generation begins, and says so until repaired.
+   */
+  #generation(
+    stored: string | undefined,
+    etcdCluster: string,
+  ): { readonly generation: string; readonly puts: readonly Put[] } {
+    const { keys, makeGeneration } = this.#parts
+    const before = stored === undefined ? undefined : generationValue.parse(JSON.parse(stored))
+    if (before?.etcdCluster === etcdCluster) return { generation: before.id, puts: [] }
+    const isRestored = before?.etcdCluster !== undefined
+    const generation = before && !isRestored ? before.id : makeGeneration()
+    const puts = [{ key: keys.generation, value: JSON.stringify({ v: 1, id: generation, etcdCluster }) }]
+    if (isRestored) puts.push({ key: keys.restored, value: JSON.stringify({ v: 1, generation }) })
+    return { generation, puts }
   }
 
   async #readBack(

@@ -1,14 +1,17 @@
 import { ConnectionPool } from 'etcd3/lib/connection-pool.js'
 import type { Clock } from '../../common/clock.js'
-import { messageOf, status } from '../../common/errors.js'
-import { type CallOptions, type Etcd, EtcdError, type EtcdOutcome } from './etcd.js'
+import { status } from '../../common/errors.js'
+import { type CallOptions, type Etcd, EtcdError } from './etcd.js'
+import { toEtcdError } from './etcd-error.js'
 import {
+  clusterIdOf,
   rangeFromMessage,
   rangeToMessage,
   revisionOf,
   transactionFromMessage,
   transactionToMessage,
 } from './etcd-messages.js'
+import { readSnapshot } from './etcd-snapshot.js'
 import { watchKey } from './etcd-watch.js'
 
 // Of etcd3 we use its protocol and its connections. Calls go to the gRPC clients underneath, past its fault handling, which
@@ -76,6 +79,7 @@ export function connectEtcd(settings: EtcdSettings, clock: Clock): Etcd {
         fileBytes: Number(answer.dbSize),
         usedBytes: Number(answer.dbSizeInUse),
         revision: revisionOf(answer),
+        clusterId: clusterIdOf(answer),
         outOfSpace: (answer.errors as readonly string[]).some((error) => error.includes('NOSPACE')),
       }
     },
@@ -93,6 +97,11 @@ export function connectEtcd(settings: EtcdSettings, clock: Clock): Etcd {
       for (const { memberID } of alarms as readonly { readonly memberID: string }[]) {
         await connections.call('Maintenance', 'alarm', { action: 'Deactivate', memberID, alarm }, options)
       }
+    },
+    async *snapshot(signal) {
+      // A member that lags behind would send what it has; one that has answered this has all that was written before it.
+      await connections.call('KV', 'range', rangeToMessage({ prefix: 'snapshot', limit: 1 }), undefined)
+      yield* readSnapshot(await connections.client('Maintenance'), signal)
     },
     watch: (key, wake) => watchKey(() => connections.client('Watch'), { key, wake, clock }),
     close: () => connections.close(),
@@ -180,20 +189,4 @@ function unless(harmless: (error: EtcdError) => boolean) {
   return (error: unknown) => {
     if (!(error instanceof EtcdError && harmless(error))) throw error
   }
-}
-
-const refusals: ReadonlySet<number> = new Set([
-  status.INVALID_ARGUMENT,
-  status.NOT_FOUND,
-  status.PERMISSION_DENIED,
-  status.FAILED_PRECONDITION,
-  status.OUT_OF_RANGE,
-  status.UNAUTHENTICATED,
-  status.UNIMPLEMENTED,
-])
-
-export function toEtcdError(error: unknown): EtcdError {
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'number' ? error.code : 2
-  const outcome: EtcdOutcome = refusals.has(code) ? 'refused' : 'unknown'
-  return new EtcdError(outcome, code, `etcd: ${messageOf(error)}`, error)
 }

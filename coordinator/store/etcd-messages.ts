@@ -57,6 +57,10 @@ export function revisionOf(message: Message): number {
   return Number((message.header as Message).revision)
 }
 
+export function clusterIdOf(message: Message): string {
+  return String((message.header as Message).cluster_id)
+}
+
 function compareToMessage(compare: Compare): Message {
   const key = Buffer.from(compare.key)
   return compare.kind === 'value'

@@ -66,6 +66,8 @@ export interface EtcdStatus {
   /** Bytes of the file that hold something. */
   readonly usedBytes: number
   readonly revision: number
+  /** Made anew whenever a snapshot is restored with a new token, as `spell cluster restore` does; a decimal string. */
+  readonly clusterId: string
   /** It has reached its quota once and refuses writes until `allowWrites`. */
   readonly outOfSpace: boolean
 }
@@ -98,6 +100,11 @@ export interface Etcd {
   defragment(options?: CallOptions): Promise<void>
   /** Takes "no space" back after space was made. */
   allowWrites(options?: CallOptions): Promise<void>
+  /**
+   * The whole database at one moment that is not before the call, as a file that `etcdctl snapshot restore` takes: its hash
+   * stands at its end. All keys of that etcd are in it, whatever their prefix.
+   */
+  snapshot(signal: AbortSignal): AsyncIterable<Buffer>
   /** Calls `wake` when it begins to watch, whenever `key` changes, and after every break: it says "read again", not what is. */
   watch(key: string, wake: () => void): Watch
   /** Ends every call and connection. */

@@ -18,6 +18,8 @@ export function makeKeys(prefix: string) {
     term: `${prefix}term`,
     /** Made once; replaced when a backup is restored, so that terms before and after differ. */
     generation: `${prefix}generation`,
+    /** There from a restored backup's first leader on, until an admin has had the counter of runs repaired. */
+    restored: `${prefix}restored`,
     /** The newest run's id. */
     counter: `${prefix}counter`,
     runs: `${prefix}run/`,

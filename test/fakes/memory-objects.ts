@@ -1,9 +1,15 @@
 import { createHash } from 'node:crypto'
 import { RpcError } from '../../common/errors.js'
-import type { ByteSource, ObjectStore, StoredObject } from '../../spellfs/object-store.js'
+import type {
+  ByteSource,
+  ListPage,
+  ObjectPage,
+  ObjectStore,
+  StoredObject,
+} from '../../spellfs/object-store.js'
 
 /** An object store in a map that can go away; only what the archive uses of one. */
-export class MemoryObjects implements Pick<ObjectStore, 'put' | 'read'> {
+export class MemoryObjects implements Pick<ObjectStore, 'put' | 'read' | 'list'> {
   readonly objects = new Map<string, Buffer>()
   away = false
   reads = 0
@@ -24,6 +30,17 @@ export class MemoryObjects implements Pick<ObjectStore, 'put' | 'read'> {
     const bytes = this.objects.get(name)
     if (!bytes) throw new RpcError('NOT_FOUND', `There is no object ${name}.`)
     yield bytes
+  }
+
+  async list(prefix: string, { after, limit }: ListPage): Promise<ObjectPage> {
+    this.#check()
+    const names = [...this.objects.keys()]
+      .filter((name) => name.startsWith(`${prefix}/`) && name > (after ?? ''))
+      .sort()
+    const objects = names
+      .slice(0, limit)
+      .map((name) => ({ name, sizeBytes: this.objects.get(name)?.length ?? 0, modifiedAtMs: 0 }))
+    return { objects, more: names.length > limit }
   }
 
   #check(): void {

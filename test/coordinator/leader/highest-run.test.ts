@@ -54,6 +54,7 @@ test('no id is given before the store has said what it has noted', async (t) => 
   })
   const objects = {
     put: world.objects.put.bind(world.objects),
+    list: world.objects.list.bind(world.objects),
     async *read(name: string) {
       await asked
       yield* world.objects.read(name)
@@ -70,7 +71,8 @@ test('a store that does not answer keeps nobody waiting for long', async (t) => 
   const read = async function* (): AsyncIterable<Buffer> {
     await new Promise(() => {})
   }
-  const objects = { put: world.objects.put.bind(world.objects), read }
+  const { objects: real } = world
+  const objects = { put: real.put.bind(real), list: real.list.bind(real), read }
   const submitted = submit(world.lead(small, { objects }))
   await settle()
   await world.clock.advance(5_000)
@@ -100,6 +102,16 @@ test('the store’s note of the highest id keeps a restored backup from giving i
   world.objects.away = false
   await world.clock.advance(5_000)
   await t.throwsAsync(submit(restored), { message: /the store has seen run 4/ })
+})
+
+test('the store’s note is never more than a second behind', async (t) => {
+  const world = new World()
+  const { leader } = await ready(world)
+  await submit(leader)
+  await submit(leader)
+  await world.clock.advance(1_000)
+  await settle()
+  t.regex(world.objects.objects.get(highestRunObject)?.toString() ?? '', /"highestRunId":2/)
 })
 
 test('no id is noted in the store before etcd has it: a leader that is killed then leaves a cluster that accepts runs', async (t) => {

@@ -189,7 +189,7 @@ test('after a restored backup: unknown attempts are adopted, no id is given unti
   t.like(await restored.run(2), { state: 'building', creator: 'ann', nodeId: 'n1' })
   t.like(await restored.run(3), { state: 'saving', exitCode: 0 })
   t.deepEqual(agent.unanswered, [])
-  t.is(await restored.repair(), 3)
+  t.like(await restored.keeping.repair({ force: false }), { before: 1, counter: 3, restored: false })
   t.is(await submit(restored), 4)
 })
 

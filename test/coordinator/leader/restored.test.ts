@@ -70,7 +70,7 @@ test('an attempt that is described too late is killed, and its GPU is nobody’s
     agent.orders.map(({ id, wanted }) => [id.runId, wanted]),
     [[1, 'kill']],
   )
-  await leader.repair()
+  await leader.keeping.repair({ force: false })
   const next = await submit(leader, onGpu)
   await settle()
   t.deepEqual(agent.started, [])

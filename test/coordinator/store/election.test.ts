@@ -62,6 +62,40 @@ test('the next leads as soon as the first resigns, in a higher term of the same 
   await leadership.resign()
 })
 
+test('an etcd that was made from a backup begins a new generation, which says so until repaired', async (t) => {
+  const server = await ownEtcd(t)
+  const etcd = server.connect()
+  const generationOf = async (clusterId: string) => {
+    const seen: Etcd = { ...etcd, status: async () => ({ ...(await etcd.status()), clusterId }) }
+    const { leadership } = await candidate(t, seen).lead()
+    await leadership.resign()
+    return leadership.generation
+  }
+  const first = await generationOf('1')
+  t.is(await generationOf('1'), first)
+  t.is((await readKey(etcd, 'spell/restored')).entry, undefined)
+  const second = await generationOf('2')
+  t.not(second, first)
+  t.is(await generationOf('2'), second)
+  t.deepEqual(JSON.parse((await readKey(etcd, 'spell/restored')).entry?.value ?? ''), {
+    v: 1,
+    generation: second,
+  })
+})
+
+test('a generation that was written by a version without the id of its etcd goes on', async (t) => {
+  const server = await ownEtcd(t)
+  const etcd = server.connect()
+  const value = JSON.stringify({ v: 1, id: 'old' })
+  await etcd.transact({ compares: [], puts: [{ key: 'spell/generation', value }] })
+  for (let round = 0; round < 2; round += 1) {
+    const { leadership } = await candidate(t, etcd).lead()
+    t.is(leadership.generation, 'old')
+    await leadership.resign()
+  }
+  t.is((await readKey(etcd, 'spell/restored')).entry, undefined)
+})
+
 test('of many candidates one leads', async (t) => {
   const server = await ownEtcd(t)
   const etcd = server.connect()
