@@ -13,6 +13,7 @@ import { downloadServerOf, listenForDownloads } from './downloads/from-settings.
 import { Endpoints, type TlsFiles } from './endpoints.js'
 import { gaugesOf } from './gauges.js'
 import type { Trust } from './leader/authority.js'
+import { keepingParts } from './keeping-parts.js'
 import { DirectoryLogStore, defaultLogStoreSettings } from './logs/directory-log-store.js'
 import { type Member, Members } from './members.js'
 import { meteredLogs, reportFailures } from './metered.js'
@@ -249,6 +250,7 @@ export class Coordinator {
       leading: () => this.#leading(),
       facts: () => this.#facts(),
       joinFacts: () => this.#joinFacts(),
+      keeping: keepingParts(this.#settings, this.#etcd, clock),
       called: (method, code, milliseconds) => this.#metrics.called(method, statusName(code), milliseconds),
     })
   }

@@ -14,6 +14,7 @@ import { loadDescriptors } from './rpc/descriptors.js'
 import { fileHandlers } from './rpc/file-handlers.js'
 import { ImageCheck } from './rpc/image-check.js'
 import { type JoinFacts, joinHandlers } from './rpc/join-handlers.js'
+import { type KeepingParts, keepingHandlers } from './rpc/keeping-handlers.js'
 import type { Leading } from './rpc/leading.js'
 import { logSteering } from './rpc/log-steering.js'
 import { nodeAdminHandlers } from './rpc/node-admin-handlers.js'
@@ -50,6 +51,7 @@ export interface EndpointsParts {
   leading(): Leading
   facts(): ClusterFacts
   joinFacts(): JoinFacts
+  readonly keeping: Omit<KeepingParts, 'facts'>
   /** After each call, of users and nodes alike. */
   called(method: string, code: number, milliseconds: number): void
 }
@@ -89,6 +91,7 @@ export class Endpoints {
         ...nodeAdminHandlers,
         ...peopleHandlers(wayIn),
         ...tokenHandlers(wayIn),
+        ...keepingHandlers({ ...parts.keeping, facts: () => parts.facts() }),
       },
     })
     this.nodes = makeNodeEndpoint({

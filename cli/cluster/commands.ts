@@ -1,14 +1,12 @@
-import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { currentContext, readConfig } from '../config.js'
 import { defineBelow, wholeNumber } from '../define.js'
 import { Failure } from '../failure.js'
 import { printable } from '../output/style.js'
 import { table } from '../output/table.js'
 import type { World } from '../world.js'
 import { type RuntimeChoice, runtimeChoices } from './choose-runtime.js'
-import { layoutOf } from './layout.js'
+import { clusterDirOf, withDir } from './cluster-dir.js'
 import { parseSize } from './size.js'
 
 /** `spell cluster up`, `down`, `status` and `make-image`: a whole cluster on this machine. */
@@ -17,12 +15,6 @@ export function addLocalClusterCommands(world: World, parent: Command): void {
   addDown(world, parent)
   addStatus(world, parent)
   addMakeImage(world, parent)
-}
-
-/** Which cluster is meant. */
-interface PlaceFlags {
-  readonly dir?: string
-  readonly context?: string
 }
 
 interface UpFlags {
@@ -52,7 +44,7 @@ function addUp(world: World, parent: Command): void {
     .option('--detach', 'return when the cluster is up, and leave it running')
     .option('--json', 'a JSON object when the cluster is up')
     .action(async (flags: UpFlags, command: Command) => {
-      const dir = await dirOf(world, command)
+      const dir = await clusterDirOf(world, command)
       const { bringUp, restoreLogin } = await import('./up.js')
       if (await restoreLogin(world, dir)) return
       const plan = await bringUp(world, {
@@ -78,7 +70,7 @@ function addDown(world: World, parent: Command): void {
     .option('--json', 'a JSON object when the cluster is down')
     .action(async (flags: { readonly yes?: true; readonly json?: true }, command: Command) => {
       const { takeDown } = await import('./down.js')
-      const dir = await dirOf(world, command)
+      const dir = await clusterDirOf(world, command)
       const { name } = await takeDown(world, dir, flags.yes ? 'yes' : 'ask')
       if (flags.json) world.stdout.write(`${JSON.stringify({ name, dir })}\n`)
     })
@@ -89,7 +81,7 @@ function addStatus(world: World, parent: Command): void {
     .option('--json', 'as JSON')
     .action(async (flags: { readonly json?: true }, command: Command) => {
       const { clusterStatus } = await import('./status.js')
-      const status = await clusterStatus(world, await dirOf(world, command))
+      const status = await clusterStatus(world, await clusterDirOf(world, command))
       if (flags.json) {
         world.stdout.write(`${JSON.stringify(status)}\n`)
         return
@@ -122,25 +114,6 @@ function addMakeImage(world: World, parent: Command): void {
     ])
     await makeImageIfNeeded(world, localEnvironment())
   })
-}
-
-function withDir(command: Command): Command {
-  return command.option(
-    '--dir <dir>',
-    "the cluster's folder (that of the current context, else ~/.spell/local)",
-  )
-}
-
-/** What was named, by its folder or its context; else the current context's cluster; else the usual one. */
-async function dirOf(world: World, command: Command): Promise<string> {
-  const { dir, context } = command.optsWithGlobals<PlaceFlags>()
-  if (dir === '') throw new Failure('usage', '--dir needs the name of a folder.')
-  if (dir !== undefined) return resolve(world.cwd, dir)
-  const { directory } = world.settings
-  const own = currentContext(await readConfig(directory), context)?.dir
-  if (own !== undefined && existsSync(layoutOf(own).planFile)) return own
-  if (context === undefined) return join(directory, 'local')
-  throw new Failure('error', `The context "${context}" leads to no cluster of this machine; use --dir.`)
 }
 
 function positiveNumber(value: string): number {

@@ -4,6 +4,7 @@ import type { MachineType__Output } from '../../proto/gen/spell/v1/MachineType.j
 import { connect } from '../api.js'
 import { addLocalClusterCommands } from '../cluster/commands.js'
 import { define, defineBelow } from '../define.js'
+import { addKeepingCommands } from '../keeping/commands.js'
 import { later } from '../later.js'
 import { humanBytes } from '../output/bytes.js'
 import { printable } from '../output/style.js'
@@ -16,6 +17,7 @@ Examples:
   spell cluster status
   spell cluster set default-image python:3.11
   spell cluster machine-type list
+  spell cluster backup lab-monday.db
 `
 
 export function build(world: World): Command {
@@ -24,6 +26,7 @@ export function build(world: World): Command {
     examples,
   )
   addLocalClusterCommands(world, cluster)
+  addKeepingCommands(world, cluster)
   setCommand(world, cluster)
   const types = defineBelow(world, cluster, 'machine-type', 'The types of machines that runs can ask for.')
   listTypes(world, types)
@@ -36,7 +39,6 @@ export function build(world: World): Command {
     'add-docker-registry',
     'delete-docker-registry',
     'delete',
-    'repair',
   ]) {
     later(world, cluster, `cluster ${name}`)
   }

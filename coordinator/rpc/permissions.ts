@@ -61,6 +61,8 @@ export const permissions: Readonly<Record<string, Permission>> = {
   'Tokens/Create': { role: 'viewer', of: 'own' },
   'Tokens/List': { role: 'viewer', of: 'own' },
   'Tokens/Remove': { role: 'viewer', of: 'own' },
+  'Keeping/Backup': { role: 'admin', of: 'all' },
+  'Keeping/Repair': { role: 'admin', of: 'all' },
 }
 
 const rank: Readonly<Record<Role | 'anyone', number>> = { anyone: -1, viewer: 0, member: 1, admin: 2 }

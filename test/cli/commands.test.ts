@@ -106,7 +106,8 @@ test(
   1,
   /"spell cluster machine-type add" is not part/,
 )
-test(usage, ['cluster', 'repair'], 1, /"spell cluster repair" is not part of this version/)
+test(usage, ['cluster', 'backup'], 2, /missing required argument 'file'/)
+test(usage, ['cluster', 'restore', 'x', '--dir', ''], 2, /--dir needs the name of a folder/)
 test(usage, ['node', 'join', '--token', 'x'], 1, /"spell node join" is not part/)
 test(usage, ['completion', 'fish'], 2, /only for bash/)
 for (const name of laterCommands)
