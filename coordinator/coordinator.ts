@@ -10,6 +10,8 @@ import { DirectoryStore } from '../spellfs/directory-store.js'
 import { markDirectoryStore } from '../spellfs/store-mark.js'
 import type { DownloadServer } from './downloads/download-server.js'
 import { downloadServerOf, listenForDownloads } from './downloads/from-settings.js'
+import type { AuditLog } from './audit/audit-log.js'
+import { makeAuditLog } from './audit/make-audit-log.js'
 import { Endpoints, type TlsFiles } from './endpoints.js'
 import { gaugesOf } from './gauges.js'
 import type { Trust } from './leader/authority.js'
@@ -63,6 +65,7 @@ export class Coordinator {
   readonly #logs: DirectoryLogStore
   readonly #lines = new RunLines()
   readonly #metrics: Metrics
+  readonly #audit: AuditLog
   readonly #metricsServer: MetricsServer
   readonly #endpoints: Endpoints
   readonly #downloads: DownloadServer | undefined
@@ -78,6 +81,7 @@ export class Coordinator {
     this.#settings = settings
     this.#parts = parts
     this.#metrics = new Metrics(() => gaugesOf(this.#term))
+    this.#audit = makeAuditLog(settings, { clock, log, registry: this.#metrics.registry })
     this.#etcd = reportFailures(connectEtcd(etcdSettings(settings), clock), () =>
       this.#metrics.storeFailed('etcd'),
     )
@@ -135,6 +139,7 @@ export class Coordinator {
     this.#stopping.abort(new Error('The coordinator is being stopped.'))
     await this.#campaigning
     await this.#endpoints.close(closeGraceMs)
+    await this.#audit.close()
     this.#watch.stop()
     await this.#members?.stop()
     await this.#logs.close().catch((error: unknown) => {
@@ -250,7 +255,8 @@ export class Coordinator {
       leading: () => this.#leading(),
       facts: () => this.#facts(),
       joinFacts: () => this.#joinFacts(),
-      keeping: keepingParts(this.#settings, this.#etcd, clock),
+      audit: this.#audit,
+      keeping: keepingParts(this.#settings, { etcd: this.#etcd, audit: this.#audit, clock }),
       called: (method, code, milliseconds) => this.#metrics.called(method, statusName(code), milliseconds),
     })
   }

@@ -3,6 +3,7 @@ import { fingerprint } from '../common/certificates.js'
 import type { Clock } from '../common/clock.js'
 import type { Log } from '../common/log.js'
 import type { ObjectStore } from '../spellfs/object-store.js'
+import type { AuditLog } from './audit/audit-log.js'
 import { CodeObjects } from './files/code-objects.js'
 import { ResourceFiles } from './files/resource-files.js'
 import type { Leader } from './leader.js'
@@ -52,6 +53,7 @@ export interface EndpointsParts {
   facts(): ClusterFacts
   joinFacts(): JoinFacts
   readonly keeping: Omit<KeepingParts, 'facts'>
+  readonly audit: AuditLog
   /** After each call, of users and nodes alike. */
   called(method: string, code: number, milliseconds: number): void
 }

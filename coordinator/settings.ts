@@ -84,6 +84,10 @@ const schema = z.strictObject({
   authorityKeyFile: file.optional(),
   /** The object store's directory. */
   storeDir: file,
+  /** Who did what, in `audit/` of `dataDir`: files of at most so many bytes, and how many of them are kept. */
+  audit: z
+    .strictObject({ maxFileBytes: count.default(16 * 1024 ** 2), maxFiles: count.default(8) })
+    .prefault({}),
   /** How long a leader that nobody hears of leads on, at most. */
   leaseTtlSeconds: z.number().int().min(1).default(5),
   /** Made an admin where the cluster has no such user; its token is put again wherever it is missing, and no logout ends it. */

@@ -7,6 +7,7 @@ import { defineBelow } from '../define.js'
 import { humanBytes } from '../output/bytes.js'
 import { printable } from '../output/style.js'
 import { note, type World } from '../world.js'
+import { addAudit } from './audit.js'
 import type { Backup } from './backup.js'
 
 interface Flags {
@@ -15,11 +16,12 @@ interface Flags {
   readonly json?: true
 }
 
-/** `spell cluster backup`, `restore` and `repair`. */
+/** `spell cluster backup`, `restore`, `repair` and `audit`. */
 export function addKeepingCommands(world: World, cluster: Command): void {
   addBackup(world, cluster)
   addRestore(world, cluster)
   addRepair(world, cluster)
+  addAudit(world, cluster)
 }
 
 function addBackup(world: World, cluster: Command): void {

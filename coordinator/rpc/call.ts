@@ -32,6 +32,11 @@ export class LiveCall {
     return this.#call.metadata
   }
 
+  /** `host:port` that the call came from. */
+  get peer(): string {
+    return this.#call.getPeer()
+  }
+
   /** Common name in the caller's certificate, where one was asked for. */
   get commonName(): string | undefined {
     const name: unknown = this.#call.getAuthContext().sslPeerCertificate?.subject?.CN

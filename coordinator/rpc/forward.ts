@@ -23,6 +23,12 @@ export function wasForwarded(metadata: Metadata): boolean {
   return metadata.get(forwardedMark).length > 0
 }
 
+/** Whom the coordinator that passed the call on had it from; undefined: it was not passed on. */
+export function forwardedFor(metadata: Metadata): string | undefined {
+  const [address] = metadata.get(forwardedMark)
+  return typeof address === 'string' ? address : undefined
+}
+
 /** The way to the leader's address for users. Keeps one connection, to the newest. */
 export class LeaderClients {
   readonly #ca: string
@@ -53,7 +59,7 @@ const asIs = (bytes: Buffer): Buffer => bytes
 function passOn(call: RawCall): { readonly metadata: Metadata; readonly options: CallOptions } {
   const metadata = call.metadata.clone()
   metadata.remove('user-agent')
-  metadata.set(forwardedMark, '1')
+  metadata.set(forwardedMark, call.getPeer())
   return { metadata, options: { deadline: call.getDeadline() } }
 }
 

@@ -1,13 +1,21 @@
+import { RpcError } from '../../common/errors.js'
+import type { AuditRequest__Output } from '../../proto/gen/spell/v1/AuditRequest.js'
 import type { BackupRequest__Output } from '../../proto/gen/spell/v1/BackupRequest.js'
 import type { RepairRequest__Output } from '../../proto/gen/spell/v1/RepairRequest.js'
+import type { AuditEntry } from '../audit/audit-entry.js'
 import { type Handlers, serverStream, unary } from './call.js'
 import type { ClusterFacts } from './cluster-handlers.js'
 import type { UserCall } from './user-call.js'
+
+const usualAuditEntries = 50
+const maxAuditEntries = 10_000
 
 export interface KeepingParts {
   facts(): ClusterFacts
   /** The whole of etcd at a moment that is not before the call. */
   snapshot(signal: AbortSignal): AsyncIterable<Buffer>
+  /** The newest entries of this coordinator's audit log, oldest of them first. */
+  audit(count: number, wanted: (entry: AuditEntry) => boolean): Promise<readonly AuditEntry[]>
   now(): number
   readonly storeDirectory: string
   readonly clusterKeyFile: string
@@ -28,6 +36,20 @@ export function keepingHandlers(parts: KeepingParts): Handlers<UserCall> {
         shown: [...shown].map(([by, runId]) => ({ by, runId })),
         unheardNodes: unheard,
       }
+    }),
+    'Keeping/Audit': serverStream<AuditRequest__Output, UserCall>(async function* ({ limit, user }) {
+      if (limit > maxAuditEntries)
+        throw new RpcError(
+          'INVALID_ARGUMENT',
+          `At most ${maxAuditEntries} entries of the audit log at once.`,
+          {
+            field: 'limit',
+          },
+        )
+      const count = limit || usualAuditEntries
+      const entries = await parts.audit(count, (entry) => user === '' || entry.user === user)
+      const coordinatorId = parts.facts().leaderId
+      for (const entry of entries) yield { ...entry, coordinatorId }
     }),
   }
 }

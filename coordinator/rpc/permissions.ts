@@ -62,6 +62,7 @@ export const permissions: Readonly<Record<string, Permission>> = {
   'Tokens/List': { role: 'viewer', of: 'own' },
   'Tokens/Remove': { role: 'viewer', of: 'own' },
   'Keeping/Backup': { role: 'admin', of: 'all' },
+  'Keeping/Audit': { role: 'admin', of: 'all' },
   'Keeping/Repair': { role: 'admin', of: 'all' },
 }
 

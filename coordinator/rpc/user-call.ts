@@ -12,10 +12,10 @@ const nobody: User = { name: '', email: '', role: 'viewer', maxConcurrentRuns: 0
 /** A user's call that is answered here: who asks, and the leader that knows. */
 export class UserCall {
   readonly leader: Leader
+  readonly live: LiveCall
   /** `Service/Method` */
   readonly #name: string
   #user: User
-  readonly #live: LiveCall
   #opened = false
 
   /** Throws UNAUTHENTICATED or PERMISSION_DENIED. */
@@ -24,7 +24,7 @@ export class UserCall {
     permit(name, this.#user)
     this.leader = leader
     this.#name = name
-    this.#live = live
+    this.live = live
   }
 
   /** Without a name for a method that is open to anyone, until the call has proven who makes it. */
@@ -39,14 +39,14 @@ export class UserCall {
 
   /** Aborted when the caller has gone, its token has ended, or this coordinator no longer leads. */
   get signal(): AbortSignal {
-    const { signal } = this.#live
+    const { signal } = this.live
     if (!this.#opened && !isOpenToAnyone(this.#name)) this.#open()
     return signal
   }
 
   /** Hash of the token it came with. */
   get tokenSha256(): string {
-    return hashOf(secretIn(this.#live.metadata) ?? '')
+    return hashOf(secretIn(this.live.metadata) ?? '')
   }
 
   mayTouch(owner: string): boolean {
@@ -56,9 +56,15 @@ export class UserCall {
   #open(): void {
     this.#opened = true
     const { tokenSha256 } = this
-    const abort = (reason: Error) => this.#live.abort(reason)
-    this.#live.onEnded(this.leader.people.opened({ tokenSha256, abort }))
+    const abort = (reason: Error) => this.live.abort(reason)
+    this.live.onEnded(this.leader.people.opened({ tokenSha256, abort }))
   }
+}
+
+/** Name of the user whose token the call carries; empty: nobody's. */
+export function whoAsks({ metadata }: LiveCall, leader: Leader): string {
+  const token = secretIn(metadata)
+  return (token !== undefined && leader.user(hashOf(token))?.name) || ''
 }
 
 function authenticate(metadata: Metadata, leader: Leader): User {

@@ -1,13 +1,17 @@
 import type { PackageDefinition } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
+import { RpcError } from '../../common/errors.js'
 import { allMethods, type Method } from '../../proto/wire.js'
+import type { AuditLog } from '../audit/audit-log.js'
+import type { Leader } from '../leader.js'
+import { audited, refusalEntry } from './audited.js'
 import type { Handlers, LiveCall } from './call.js'
 import { LeaderClients, wasForwarded } from './forward.js'
 import { Health } from './health.js'
 import { type Leading, noLeader } from './leading.js'
 import { repairDescriptors } from './repair-descriptors.js'
 import { type Admission, Endpoint, type EndpointParts } from './server.js'
-import { UserCall } from './user-call.js'
+import { UserCall, whoAsks } from './user-call.js'
 
 export interface UserEndpointParts extends Pick<EndpointParts<UserCall>, 'observe' | 'log' | 'clock'> {
   readonly handlers: Handlers<UserCall>
@@ -15,6 +19,7 @@ export interface UserEndpointParts extends Pick<EndpointParts<UserCall>, 'observ
   /** PEM of the cluster's authority, which has signed the other coordinators' certificates. */
   readonly ca: string
   leading(): Leading
+  readonly audit: Pick<AuditLog, 'add' | 'addRefusal'>
 }
 
 /** The users' port: calls are answered by the leader, on whichever coordinator they arrive. */
@@ -22,12 +27,18 @@ export class UserEndpoint {
   readonly endpoint: Endpoint<UserCall>
   readonly health: Health
   readonly #leaders: LeaderClients
+  readonly #audit: UserEndpointParts['audit']
+  readonly #clock: UserEndpointParts['clock']
 
   constructor(parts: UserEndpointParts) {
     const methods = userMethods()
+    const { audit, clock } = parts
+    this.#audit = audit
+    this.#clock = clock
     this.#leaders = new LeaderClients(parts.ca)
     this.endpoint = new Endpoint({
       ...parts,
+      handlers: audited(parts.handlers, { write: (entry) => audit.add(entry), now: () => clock.now() }),
       methods,
       admit: (method, live) => this.#admit(parts.leading(), method, live),
     })
@@ -46,15 +57,25 @@ export class UserEndpoint {
   #admit(leading: Leading, method: Method<unknown, unknown>, live: LiveCall): Admission<UserCall> {
     switch (leading.kind) {
       case 'here':
-        return {
-          kind: 'here',
-          context: new UserCall(`${method.service}/${method.name}`, live, leading.leader),
-        }
+        return { kind: 'here', context: this.#call(`${method.service}/${method.name}`, live, leading.leader) }
       case 'elsewhere':
         if (wasForwarded(live.metadata)) throw noLeader()
         return { kind: 'forward', client: this.#leaders.to(leading.userAddress) }
       case 'nobody':
         throw leading.because ?? noLeader()
+    }
+  }
+
+  /** Throws UNAUTHENTICATED or PERMISSION_DENIED, after it was told of. */
+  #call(name: string, live: LiveCall, leader: Leader): UserCall {
+    try {
+      return new UserCall(name, live, leader)
+    } catch (error) {
+      if (error instanceof RpcError) {
+        const user = whoAsks(live, leader)
+        this.#audit.addRefusal(refusalEntry(name, live, { user, error, nowMs: this.#clock.now() }))
+      }
+      throw error
     }
   }
 }

@@ -52,6 +52,7 @@ export async function startToy(
     descriptors: loadDescriptors(),
     ca: authority.ca,
     leading,
+    audit: { add() {}, addRefusal() {} },
     log,
     clock: systemClock,
   })
