@@ -52,9 +52,9 @@ export async function prepareProcesses(preparation: Preparation): Promise<readon
   await prepareTrust(
     layout,
     [
-      { name: etcdName, commonName: 'etcd' },
-      ...coordinatorNames(plan).map((name) => ({ name, commonName: `coordinator:${name}` })),
-      ...nodeNames(plan).map((name) => ({ name, commonName: `node:${name}` })),
+      { name: etcdName, commonName: 'etcd', ofEtcd: true },
+      ...coordinatorNames(plan).map((name) => ({ name, commonName: `coordinator:${name}`, ofEtcd: true })),
+      ...nodeNames(plan).map((name) => ({ name, commonName: `node:${name}`, ofEtcd: false })),
     ],
     clock,
   )

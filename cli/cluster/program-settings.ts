@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
+import { etcdClientName } from '../../common/certificates.js'
 import type { Layout } from './layout.js'
 import { addressOf, coordinatorAddress, coordinatorNames, etcdClients, etcdName } from './listeners.js'
 import type { ClusterPlan } from './plan-file.js'
 import type { Share } from './shares.js'
-import { authorityFile } from './trust.js'
+import { authorityFile, authorityKeyFile } from './trust.js'
 
 /** Bytes that etcd may keep; the finished runs of a cluster are not in it. */
 export const etcdQuotaBytes = 2 * 1024 ** 3
@@ -42,6 +43,7 @@ export function coordinatorSettings(
     },
     tls: tlsFiles(layout, name),
     clusterKeyFile: layout.clusterKeyFile,
+    authorityKeyFile: authorityKeyFile(layout),
     storeDir: layout.storeFolder,
     limits: { allowProcessNodes: plan.runtime === 'process' },
     bootstrapUser: {
@@ -84,10 +86,13 @@ export function etcdArguments(layout: Layout, clients: string, peers: string): r
     `--initial-advertise-peer-urls=https://${peers}`,
     `--initial-cluster=etcd=https://${peers}`,
     '--client-cert-auth',
+    // Nodes have certificates of the same authority, and whoever writes to etcd is an admin.
+    `--client-cert-allowed-hostname=${etcdClientName}`,
     `--trusted-ca-file=${files.ca}`,
     `--cert-file=${files.certificate}`,
     `--key-file=${files.key}`,
     '--peer-client-cert-auth',
+    `--peer-cert-allowed-hostname=${etcdClientName}`,
     `--peer-trusted-ca-file=${files.ca}`,
     `--peer-cert-file=${files.certificate}`,
     `--peer-key-file=${files.key}`,

@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import {
   ageInDays,
+  etcdClientName,
   issueCertificate,
   type KeyedCertificate,
   makeAuthority,
+  namesIn,
 } from '../../common/certificates.js'
 import type { Clock } from '../../common/clock.js'
 import { clusterKeyText, newClusterKey } from '../../common/sealing.js'
@@ -16,10 +18,11 @@ import { writeWhole } from './write-whole.js'
 const renewAfterDays = 10
 const authorityName = 'ca'
 
-/** Who gets a certificate: the name of its files, and its common name. */
+/** Who gets a certificate: the name of its files, its common name, and whether etcd takes it. */
 export interface Holder {
   readonly name: string
   readonly commonName: string
+  readonly ofEtcd: boolean
 }
 
 /**
@@ -32,7 +35,7 @@ export async function prepareTrust(layout: Layout, holders: readonly Holder[], c
     if (!needsNew(layout, holder, clock)) continue
     const issued = await issueCertificate(authority, {
       commonName: holder.commonName,
-      dnsNames: ['localhost'],
+      dnsNames: namesOf(holder),
       ipAddresses: [loopback],
       clock,
     })
@@ -46,6 +49,10 @@ export async function prepareTrust(layout: Layout, holders: readonly Holder[], c
 
 export function authorityFile(layout: Layout): string {
   return layout.certificateFile(authorityName)
+}
+
+export function authorityKeyFile(layout: Layout): string {
+  return layout.keyFile(authorityName)
 }
 
 export function readAdminToken(layout: Layout): string {
@@ -62,7 +69,14 @@ async function authorityOf(layout: Layout, clock: Clock): Promise<KeyedCertifica
 
 function needsNew(layout: Layout, holder: Holder, clock: Clock): boolean {
   const known = readPair(layout, holder.name)
-  return known === undefined || ageInDays(known.certificatePem, clock) > renewAfterDays
+  if (known === undefined || ageInDays(known.certificatePem, clock) > renewAfterDays) return true
+  // Those that an earlier version has made have fewer names.
+  const { dnsNames } = namesIn(known.certificatePem)
+  return namesOf(holder).some((name) => !dnsNames.includes(name))
+}
+
+function namesOf({ ofEtcd }: Holder): readonly string[] {
+  return ofEtcd ? ['localhost', etcdClientName] : ['localhost']
 }
 
 /** The key first: a certificate that is there has its key beside it. */
