@@ -21,6 +21,8 @@ const files: Readonly<Record<CommandName, () => Promise<CommandFile>>> = {
   context: () => import('./commands/context.js'),
   cluster: () => import('./commands/cluster.js'),
   node: () => import('./commands/node.js'),
+  coordinator: () => import('./commands/coordinator.js'),
+  etcd: () => import('./commands/etcd.js'),
   completion: () => import('./commands/completion.js'),
 }
 

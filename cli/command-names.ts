@@ -19,6 +19,8 @@ export const commandNames = {
   context: 'Choose between clusters',
   cluster: 'Bring up and administer a cluster',
   node: 'Show and administer the machines of the cluster',
+  coordinator: 'Make this machine a coordinator, and start it',
+  etcd: "Start this machine's member of etcd",
   completion: 'Print a completion script for a shell',
 } as const
 

@@ -2,7 +2,7 @@
 // DIR/bundle/spell.cjs. Needs no compiler but the ones in node_modules and no network. DIR is replaced as a whole when all
 // of it is there, so that a cluster which runs from it finds the old programs or the new ones.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -23,6 +23,7 @@ try {
   run('compiling', ['node_modules/typescript/bin/tsc', '-p', project, '--outDir', next])
   await bundleCommandLine({ entry: join(next, 'cli/main.js'), folder: join(next, 'bundle') })
   chmodSync(join(next, 'bundle/spell.cjs'), 0o755)
+  cpSync(join(root, 'ops/systemd'), join(next, 'systemd'), { recursive: true })
   replace()
 } catch (error) {
   rmSync(next, { recursive: true, force: true })

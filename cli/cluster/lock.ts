@@ -8,8 +8,8 @@ import { writeWhole } from './write-whole.js'
 // One process at a time may change what runs in a cluster's folder: `up` and `down` while they work, then the supervisor.
 // The lock is a file that names its holder; a holder that has died holds nothing.
 
-/** Throws Failure when another holds it. */
-export function takeLock(layout: Layout): void {
+/** Throws Failure when another holds it: `refusal` of its holder. */
+export function takeLock(layout: Layout, refusal = clusterInUse): void {
   const mine = identityOf(process.pid)
   invariant(mine, 'a running process is in the process table')
   const draft = `${layout.lockFile}.${process.pid}`
@@ -17,9 +17,10 @@ export function takeLock(layout: Layout): void {
   try {
     // A second try after a dead holder's file was taken away; a third would race with somebody else's first.
     if (!link(draft, layout.lockFile)) {
-      refuseIfHeld(layout)
+      const holder = lockHolder(layout)
+      if (holder) throw refusal(layout, holder)
       rmSync(layout.lockFile, { force: true })
-      if (!link(draft, layout.lockFile)) throw inUse(layout, lockHolder(layout))
+      if (!link(draft, layout.lockFile)) throw refusal(layout, lockHolder(layout))
     }
   } finally {
     rmSync(draft, { force: true })
@@ -45,12 +46,7 @@ export function lockHolder(layout: Layout): ProcessIdentity | undefined {
   }
 }
 
-function refuseIfHeld(layout: Layout): void {
-  const holder = lockHolder(layout)
-  if (holder) throw inUse(layout, holder)
-}
-
-function inUse(layout: Layout, holder: ProcessIdentity | undefined): Failure {
+function clusterInUse(layout: Layout, holder: ProcessIdentity | undefined): Failure {
   const who = holder ? ` (process ${holder.pid})` : ''
   return new Failure(
     'error',

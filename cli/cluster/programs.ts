@@ -16,13 +16,7 @@ export interface Programs {
 
 /** Throws Failure when the programs are not there, and one naming the packages when etcd isn't. */
 export function findPrograms(searchPath: readonly string[], root: string): Programs {
-  const coordinator = join(root, 'coordinator/main.js')
-  if (!existsSync(coordinator)) {
-    throw new Failure(
-      'error',
-      'This spell is the command line alone. A cluster needs the programs of a spell-node archive (Linux), or of the npm package.',
-    )
-  }
+  const ours = ourPrograms(root)
   const etcd = findProgram('etcd', searchPath)
   if (etcd === undefined) {
     throw new Failure(
@@ -31,9 +25,20 @@ export function findPrograms(searchPath: readonly string[], root: string): Progr
         'On Debian and Ubuntu: sudo apt-get install etcd-server etcd-client',
     )
   }
+  return { ...ours, etcd }
+}
+
+/** Those that come with `spell` itself. Throws Failure where it is the command line alone. */
+export function ourPrograms(root: string): Omit<Programs, 'etcd'> {
+  const coordinator = join(root, 'coordinator/main.js')
+  if (!existsSync(coordinator)) {
+    throw new Failure(
+      'error',
+      'This spell is the command line alone. A cluster needs the programs of a spell-node archive (Linux), or of the npm package.',
+    )
+  }
   return {
     node: process.execPath,
-    etcd,
     coordinator,
     nodeAgent: join(root, 'node-agent/main.js'),
     supervisor: join(root, 'cli/cluster/supervisor-main.js'),

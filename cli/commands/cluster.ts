@@ -6,6 +6,7 @@ import { addLocalClusterCommands } from '../cluster/commands.js'
 import { define, defineBelow } from '../define.js'
 import { addKeepingCommands } from '../keeping/commands.js'
 import { later } from '../later.js'
+import { addInit } from '../machines/cluster-commands.js'
 import { humanBytes } from '../output/bytes.js'
 import { printable } from '../output/style.js'
 import { table } from '../output/table.js'
@@ -14,6 +15,7 @@ import type { World } from '../world.js'
 const examples = `
 Examples:
   spell cluster up --detach
+  spell cluster init --name lab --store /srv/spell
   spell cluster status
   spell cluster set default-image python:3.11
   spell cluster machine-type list
@@ -27,19 +29,13 @@ export function build(world: World): Command {
   )
   addLocalClusterCommands(world, cluster)
   addKeepingCommands(world, cluster)
+  addInit(world, cluster)
   setCommand(world, cluster)
   const types = defineBelow(world, cluster, 'machine-type', 'The types of machines that runs can ask for.')
   listTypes(world, types)
   for (const name of ['add', 'scale', 'delete', 'get-token'])
     later(world, types, `cluster machine-type ${name}`)
-  for (const name of [
-    'init',
-    'list',
-    'add-bucket',
-    'add-docker-registry',
-    'delete-docker-registry',
-    'delete',
-  ]) {
+  for (const name of ['list', 'add-bucket', 'add-docker-registry', 'delete-docker-registry', 'delete']) {
     later(world, cluster, `cluster ${name}`)
   }
   return cluster

@@ -1,0 +1,49 @@
+import { etcdMaxOperations, etcdQuotaBytes } from '../cluster/program-settings.js'
+import type { ProgramFolder } from './folders.js'
+import { at, listenAt } from './hosts.js'
+
+/** Where coordinators listen: for users, for nodes, and for whoever watches them (on the machine itself only). */
+export const coordinatorPorts = { users: 7000, agents: 7001, metrics: 7009 } as const
+
+export interface CoordinatorChoices {
+  readonly id: string
+  readonly clusterName: string
+  /** By which others reach it. */
+  readonly host: string
+  /** `host:port`, the nearest first. */
+  readonly etcdEndpoints: readonly string[]
+  readonly etcdPrefix?: string
+  readonly etcdMaxOperations?: number
+  readonly etcdQuotaBytes?: number
+  readonly storeDir: string
+  readonly allowProcessNodes: boolean
+  readonly bootstrapUser?: { readonly name: string; readonly tokenSha256: string }
+}
+
+/** What a coordinator is started with; `coordinator/settings.ts` is the schema. */
+export function coordinatorSettings(folder: ProgramFolder, choices: CoordinatorChoices): object {
+  const { caFile, certFile, keyFile, clusterKeyFile } = folder.trust
+  const { host, bootstrapUser } = choices
+  return {
+    id: choices.id,
+    clusterName: choices.clusterName,
+    dataDir: folder.dataFolder,
+    userListen: listenAt(host, coordinatorPorts.users),
+    userAddress: at(host, coordinatorPorts.users),
+    agentListen: listenAt(host, coordinatorPorts.agents),
+    agentAddress: at(host, coordinatorPorts.agents),
+    metricsListen: `127.0.0.1:${coordinatorPorts.metrics}`,
+    etcd: {
+      endpoints: choices.etcdEndpoints,
+      ...{ caFile, certFile, keyFile },
+      ...(choices.etcdPrefix === undefined ? {} : { prefix: choices.etcdPrefix }),
+      maxOperations: choices.etcdMaxOperations ?? etcdMaxOperations,
+      quotaBytes: choices.etcdQuotaBytes ?? etcdQuotaBytes,
+    },
+    tls: { caFile, certFile, keyFile },
+    clusterKeyFile,
+    storeDir: choices.storeDir,
+    limits: { allowProcessNodes: choices.allowProcessNodes },
+    ...(bootstrapUser === undefined ? {} : { bootstrapUser }),
+  }
+}
