@@ -30,6 +30,8 @@ const limits = z.strictObject({
   maxEtcdShare: z.number().gt(0).lte(1).default(defaults.maxEtcdShare),
   /** Whether nodes without containers may take runs. */
   allowProcessNodes: z.boolean().default(defaults.allowProcessNodes),
+  /** For how long the certificates are valid that this coordinator signs. */
+  certificateMs: milliseconds.default(defaults.certificateMs),
   /** Largest pack of code. */
   maxObjectBytes: count.default(4 * 1024 ** 3),
   archive: z

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises'
+import { CertificateKeeper } from '../common/certificate-keeper.js'
 import type { Clock } from '../common/clock.js'
 import { messageOf, RpcError } from '../common/errors.js'
 import type { Failpoints } from '../common/failpoint.js'
 import type { Log } from '../common/log.js'
 import type { Random } from '../common/random.js'
+import { askToRenew } from '../proto/ask-to-renew.js'
 import { Channel } from '../proto/channel.js'
 import type { AgentHello, Inventory } from '../proto/model/link.js'
 import { Attempts } from './attempts/attempts.js'
@@ -30,6 +32,7 @@ import type { Runtime } from './runtimes/runtime.js'
 import { type NodeSettings, readIdentity } from './settings.js'
 import type { StepParts } from './steps/step-parts.js'
 import { makeSteps } from './steps/steps.js'
+import { UserAddresses } from './user-addresses.js'
 
 /** The protocol of the link that this agent speaks. */
 export const linkSchemaVersion = 1
@@ -73,6 +76,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   const sweeping = () => sweep(folder.attempts, attempts, { runtime, log })
   inBackground(whenTheRuntimeAnswers(sweeping, parts, stopping.signal))
   await upwards.addresses.load()
+  const certificate = await keepCertificate(parts, upwards.userAddresses)
   const hello = await makeHello(parts, { journal, attempts, inventory })
   const link = new Link(settings, {
     ...parts,
@@ -83,6 +87,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       new Channel({ addresses: [address], tls: readIdentity(settings.tls), clock: parts.clock }),
     onLeader(channel, message, signal) {
       inBackground(journal.setGeneration(message.generation))
+      inBackground(upwards.userAddresses.found(message.userAddresses))
       upwards.bytes.use(channel, signal)
       inBackground(upwards.shipper.run(channel, signal))
     },
@@ -96,6 +101,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   fence.start()
   const ended = link.run(stopping.signal).then(async () => {
     fence.stop()
+    await certificate.stop()
     inventory.stop()
     attempts.leave()
     await upwards.shipper.close()
@@ -106,6 +112,23 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     if (stopping.signal.reason instanceof RpcError) throw stopping.signal.reason
   })
   return { ended, stop: () => stopping.abort() }
+}
+
+/** An expired certificate is renewed before it returns, where somebody can be asked: no link can be had with one. */
+async function keepCertificate(parts: AgentParts, addresses: UserAddresses): Promise<CertificateKeeper> {
+  const { settings, clock } = parts
+  const { afterMs, lookEveryMs } = settings.renewal
+  await addresses.load()
+  const keeper = new CertificateKeeper(
+    { files: settings.tls, renewAfterMs: afterMs, lookEveryMs },
+    {
+      ...parts,
+      renew: (pair, signal) =>
+        askToRenew(addresses.all(), pair, { ca: readIdentity(settings.tls).ca, clock, signal }),
+    },
+  )
+  await keeper.start()
+  return keeper
 }
 
 /** An engine that is away may come back; what runs below it goes on meanwhile. */
@@ -145,6 +168,7 @@ interface Upwards {
   readonly bytes: LeaderBytes
   readonly heartbeats: Heartbeats
   readonly addresses: Addresses
+  readonly userAddresses: UserAddresses
 }
 
 function makeUpwards({ settings, folder, boot, failpoints, log, clock, random }: AgentParts): Upwards {
@@ -156,6 +180,7 @@ function makeUpwards({ settings, folder, boot, failpoints, log, clock, random }:
     bytes: new LeaderBytes(),
     heartbeats: new Heartbeats(boot, folder.heard),
     addresses: new Addresses(settings.coordinators, folder.coordinators, log),
+    userAddresses: new UserAddresses(settings.userAddresses, folder.userAddresses, log),
   }
 }
 

@@ -9,6 +9,7 @@ export interface DataFolder {
   readonly journal: string
   readonly code: string
   readonly coordinators: string
+  readonly userAddresses: string
   readonly heard: string
   readonly inventory: string
   /** Another process may have the folder from now on. Safe to call twice. */
@@ -27,6 +28,7 @@ export async function openDataFolder(folder: string): Promise<DataFolder> {
     journal: join(folder, 'journal'),
     code: join(folder, 'code'),
     coordinators: join(folder, 'coordinators.json'),
+    userAddresses: join(folder, 'user-addresses.json'),
     heard: join(folder, 'heard.json'),
     inventory: join(folder, 'inventory.json'),
     release: () => lock.close(),

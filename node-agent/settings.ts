@@ -14,6 +14,15 @@ const schema = z.strictObject({
   dataDir: file,
   /** Agents' addresses of coordinators; more are learned from them. */
   coordinators: z.array(address).min(1),
+  /** Users' addresses of coordinators, where certificates are renewed; more are learned from them. */
+  userAddresses: z.array(address).default([]),
+  renewal: z
+    .strictObject({
+      /** A certificate that was issued so long ago is renewed. */
+      afterMs: milliseconds.default(10 * 86_400_000),
+      lookEveryMs: milliseconds.default(60_000),
+    })
+    .prefault({}),
   tls: z.strictObject({ caFile: file, certFile: file, keyFile: file }),
   runtime: z.enum(['docker', 'process', 'dummy']).default('docker'),
   docker: z.strictObject({ socketPath: file.default('/var/run/docker.sock') }).prefault({}),

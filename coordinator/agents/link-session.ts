@@ -240,6 +240,7 @@ export class LinkSession implements AgentSession, NodeLink {
       generation: settings.generation,
       verdicts,
       coordinatorAddresses: parts.coordinatorAddresses(),
+      userAddresses: parts.userAddresses(),
       settings: Object.fromEntries(memory.settings),
       heartbeatIntervalMs: settings.heartbeatIntervalMs,
     }

@@ -1,4 +1,4 @@
-import type { KeyedCertificate } from '../../common/certificates.js'
+import type { CertificateRequest, KeyedCertificate } from '../../common/certificates.js'
 import { messageOf, RpcError } from '../../common/errors.js'
 import { isKeyOf } from '../../common/key-proof.js'
 import { seal, unseal } from '../../common/sealing.js'
@@ -45,6 +45,11 @@ export function authorityOf({ memory, parts }: Term): KeyedCertificate {
     'FAILED_PRECONDITION',
     "No certificates can be signed: the key in etcd is not that of this coordinator's authority (setting tls.caFile).",
   )
+}
+
+/** Of every certificate that this leader signs. */
+export function validity({ settings, parts }: Term): Required<Pick<CertificateRequest, 'days' | 'clock'>> {
+  return { days: settings.certificateMs / 86_400_000, clock: parts.clock }
 }
 
 /** Puts the authority's key into etcd where it isn't yet and this coordinator has it. Whatever is wrong is logged. */

@@ -4,7 +4,7 @@ import { type CertificateRequest, certify, etcdClientName } from '../../common/c
 import { RpcError } from '../../common/errors.js'
 import { isProven, keySha256, p256Key } from '../../common/key-proof.js'
 import type { JoinKind, JoinTokenRecord, Membership } from '../core/join-records.js'
-import { authorityOf } from './authority.js'
+import { authorityOf, validity } from './authority.js'
 import { findToken, spendToken } from './join-tokens.js'
 import { holderOfNode, isHolderRemoved, putMembership } from './membership.js'
 import type { Term } from './term.js'
@@ -87,11 +87,10 @@ function checkClaim(term: Term, claim: KeyClaim, kind: JoinKind): ProvenClaim {
     throw new RpcError('PERMISSION_DENIED', 'The request to join is not signed with the key that it shows.')
   // Before anything is spent: a cluster that can't sign takes nobody in.
   const authority = authorityOf(term)
-  const { clock } = term.parts
   return {
     token,
     keySha256: keySha256(key),
-    certify: (request) => certify(authority, publicKeyPem, { ...request, clock }),
+    certify: (request) => certify(authority, publicKeyPem, { ...request, ...validity(term) }),
   }
 }
 

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { certify, commonNameOf, isIssuedBy, namesIn } from '../../common/certificates.js'
 import { RpcError } from '../../common/errors.js'
 import { isProven, keySha256, p256Key, publicKeyOf } from '../../common/key-proof.js'
-import { authorityOf } from './authority.js'
+import { authorityOf, validity } from './authority.js'
 import { isHolderRemoved } from './membership.js'
 import type { Term } from './term.js'
 
@@ -25,7 +25,7 @@ export async function renewCertificate(
   const commonName = commonNameOf(certificatePem)
   checkMembership(term, commonName, publicKeyPem)
   const who = { commonName, ...namesIn(certificatePem) }
-  const renewed = await certify(authority, publicKeyPem, { ...who, clock: term.parts.clock })
+  const renewed = await certify(authority, publicKeyPem, { ...who, ...validity(term) })
   // Whoever leads now may have removed the holder.
   if (!term.parts.isLeading()) throw new RpcError('UNAVAILABLE', 'This coordinator does not lead any more.')
   return renewed

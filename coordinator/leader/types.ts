@@ -60,6 +60,8 @@ export interface LeaderSettings {
   readonly maxEtcdShare: number
   /** Whether nodes without containers (process runtime) may take runs. */
   readonly allowProcessNodes: boolean
+  /** For how long certificates are valid that the leader signs. */
+  readonly certificateMs: number
   readonly archive: ArchiveSettings
   /** Hash of the token that the cluster's own tools use: no logout ends it. */
   readonly ownTokenSha256: string | undefined
@@ -89,6 +91,7 @@ export const defaultLeaderSettings = {
   maxRequestIds: 1_000_000,
   maxEtcdShare: 0.8,
   allowProcessNodes: true,
+  certificateMs: 30 * 86_400_000,
   archive: {
     segmentRuns: 1_000,
     segmentBytes: 16 * 1024 ** 2,

@@ -87,6 +87,8 @@ export type ToAgent =
       readonly verdicts: readonly Order[]
       /** The agents' addresses of all coordinators, `host:port`. */
       readonly coordinatorAddresses: readonly string[]
+      /** The users' addresses of all coordinators: certificates are renewed there. */
+      readonly userAddresses: readonly string[]
       readonly settings: Readonly<Record<string, string>>
       readonly heartbeatIntervalMs: number
     }
