@@ -23,6 +23,7 @@ const files: Readonly<Record<CommandName, () => Promise<CommandFile>>> = {
   node: () => import('./commands/node.js'),
   coordinator: () => import('./commands/coordinator.js'),
   etcd: () => import('./commands/etcd.js'),
+  doctor: () => import('./commands/doctor.js'),
   completion: () => import('./commands/completion.js'),
 }
 

@@ -21,6 +21,7 @@ export const commandNames = {
   node: 'Show and administer the machines of the cluster',
   coordinator: 'Make this machine a coordinator, and start it',
   etcd: "Start this machine's member of etcd",
+  doctor: 'Check whether this machine is fit to be a node',
   completion: 'Print a completion script for a shell',
 } as const
 

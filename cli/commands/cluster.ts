@@ -7,6 +7,7 @@ import { define, defineBelow } from '../define.js'
 import { addKeepingCommands } from '../keeping/commands.js'
 import { later } from '../later.js'
 import { addInit } from '../machines/cluster-commands.js'
+import { addCoordinatorToken } from '../machines/commands.js'
 import { humanBytes } from '../output/bytes.js'
 import { printable } from '../output/style.js'
 import { table } from '../output/table.js'
@@ -30,6 +31,7 @@ export function build(world: World): Command {
   addLocalClusterCommands(world, cluster)
   addKeepingCommands(world, cluster)
   addInit(world, cluster)
+  addCoordinatorToken(world, cluster)
   setCommand(world, cluster)
   const types = defineBelow(world, cluster, 'machine-type', 'The types of machines that runs can ask for.')
   listTypes(world, types)

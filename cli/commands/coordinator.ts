@@ -1,12 +1,13 @@
 import type { Command } from 'commander'
 import { define } from '../define.js'
-import { addStart } from '../machines/start-command.js'
+import { addCoordinatorCommands } from '../machines/commands.js'
 import type { World } from '../world.js'
 
 const example = `
-"spell cluster init" makes the first coordinator of a cluster.
+"spell cluster init" makes the first coordinator of a cluster, "spell cluster coordinator-token" prints how another joins.
 
-Example:
+Examples:
+  spell coordinator join alpha:7000 --ca-hash 9f2c...
   spell coordinator start
 `
 
@@ -16,6 +17,6 @@ export function build(world: World): Command {
     'coordinator',
     'Make this machine a coordinator, and start it.',
   ).addHelpText('after', example)
-  addStart(world, coordinator, 'coordinator', "Start this machine's coordinator; under systemd as a unit.")
+  addCoordinatorCommands(world, coordinator)
   return coordinator
 }

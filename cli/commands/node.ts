@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { define } from '../define.js'
-import { later } from '../later.js'
+import { addNodeCommands } from '../machines/commands.js'
 import { addCordon, addUncordon } from '../node/cordon.js'
 import { addDrain } from '../node/drain.js'
 import { addInfo } from '../node/info.js'
@@ -15,6 +15,7 @@ Examples:
   spell node info node-3
   spell node cordon node-3 --reason "new disk on Friday"
   spell node drain node-3 --stop
+  spell node token --uses 8
 `
 
 export function build(world: World): Command {
@@ -29,6 +30,6 @@ export function build(world: World): Command {
   addDrain(world, node)
   addRemove(world, node)
   addLabel(world, node)
-  later(world, node, 'node join')
+  addNodeCommands(world, node)
   return node
 }

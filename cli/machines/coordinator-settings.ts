@@ -17,13 +17,15 @@ export interface CoordinatorChoices {
   readonly etcdQuotaBytes?: number
   readonly storeDir: string
   readonly allowProcessNodes: boolean
+  /** Of the first coordinator, which hands it to the cluster. */
+  readonly authorityKeyFile?: string
   readonly bootstrapUser?: { readonly name: string; readonly tokenSha256: string }
 }
 
 /** What a coordinator is started with; `coordinator/settings.ts` is the schema. */
 export function coordinatorSettings(folder: ProgramFolder, choices: CoordinatorChoices): object {
   const { caFile, certFile, keyFile, clusterKeyFile } = folder.trust
-  const { host, bootstrapUser } = choices
+  const { host, authorityKeyFile, bootstrapUser } = choices
   return {
     id: choices.id,
     clusterName: choices.clusterName,
@@ -42,6 +44,7 @@ export function coordinatorSettings(folder: ProgramFolder, choices: CoordinatorC
     },
     tls: { caFile, certFile, keyFile },
     clusterKeyFile,
+    ...(authorityKeyFile === undefined ? {} : { authorityKeyFile }),
     storeDir: choices.storeDir,
     limits: { allowProcessNodes: choices.allowProcessNodes },
     ...(bootstrapUser === undefined ? {} : { bootstrapUser }),

@@ -1,16 +1,11 @@
 import { z } from 'zod'
+import { etcdClientName } from '../../common/certificates.js'
 import { etcdMaxOperations, etcdQuotaBytes } from '../cluster/program-settings.js'
 import { Failure } from '../failure.js'
 import { type ProgramFolder, readIfThere } from './folders.js'
 import { at, listenAt } from './hosts.js'
 
 export const etcdPorts = { clients: 2379, peers: 2380 } as const
-
-/**
- * A DNS name in the certificates of coordinators and of etcd itself, and in nobody else's: nodes' certificates are of the
- * same authority, and who may write etcd may do anything.
- */
-export const etcdClientName = 'etcd-client.spell'
 
 const schema = z.object({
   v: z.literal(1),

@@ -1,7 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { fingerprint, type KeyedCertificate, makeAuthority } from '../../common/certificates.js'
+import {
+  etcdClientName,
+  fingerprint,
+  type KeyedCertificate,
+  makeAuthority,
+} from '../../common/certificates.js'
 import { messageOf } from '../../common/errors.js'
 import { clusterKeyText, newClusterKey } from '../../common/sealing.js'
 import { findPrograms, programRoot } from '../cluster/programs.js'
@@ -12,7 +17,7 @@ import { Failure } from '../failure.js'
 import type { World } from '../world.js'
 import { coordinatorPorts, coordinatorSettings } from './coordinator-settings.js'
 import { type EtcdMember, ownMember, parseMembers } from './etcd-members.js'
-import { type EtcdSettings, etcdClientName, etcdPorts, newEtcdSettings } from './etcd-settings.js'
+import { type EtcdSettings, etcdPorts, newEtcdSettings } from './etcd-settings.js'
 import { machineRoot, type ProgramFolder, programFolder } from './folders.js'
 import { addressesOf, at, hostFrom, nameOfMachine, ownAddresses, subjectNames, usualHost } from './hosts.js'
 import { giveCertificate } from './new-certificates.js'
@@ -152,6 +157,7 @@ async function makeCoordinator(
   const settings = coordinatorSettings(folder, {
     ...{ id, clusterName: name, host: hosts[0] ?? '', storeDir, allowProcessNodes },
     etcdEndpoints: nearestFirst.map((member) => at(member.host, etcdPorts.clients)),
+    authorityKeyFile: folder.trust.authorityKeyFile,
     bootstrapUser: {
       name: localEnvironment().userName,
       tokenSha256: createHash('sha256').update(token).digest('hex'),

@@ -79,7 +79,10 @@ test('no page names a command or an option that spell does not have', async (t) 
       .split(/\s+/)
       .slice(1)
       .filter((word) => /^[a-z][a-z-]*$/.test(word))
-    const path = words.slice(0, ['cluster', 'context', 'project', 'node'].includes(words[0] ?? '') ? 2 : 1)
+    const path = words.slice(
+      0,
+      ['cluster', 'context', 'project', 'node', 'coordinator', 'etcd'].includes(words[0] ?? '') ? 2 : 1,
+    )
     if (path.length === 0) continue
     const options = wanted.get(path.join(' ')) ?? new Set()
     for (const [option] of before.matchAll(/(?<= |\[)--?[a-z][a-z-]*/g)) options.add(option)
