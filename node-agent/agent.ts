@@ -7,7 +7,7 @@ import type { Log } from '../common/log.js'
 import type { Random } from '../common/random.js'
 import { askToRenew } from '../proto/ask-to-renew.js'
 import { Channel } from '../proto/channel.js'
-import type { AgentHello, Inventory } from '../proto/model/link.js'
+import type { AgentHello } from '../proto/model/link.js'
 import { Attempts } from './attempts/attempts.js'
 import { Cleaner } from './attempts/cleaner.js'
 import { FolderPool } from './attempts/folder-pool.js'
@@ -17,7 +17,7 @@ import { CodeCache } from './code/code-cache.js'
 import type { DataFolder } from './data-folder.js'
 import { baseEnvironment } from './environment.js'
 import { Fence } from './fence.js'
-import { type FoundGpus, InventoryWatch } from './inventory.js'
+import { type FoundGpus, type InventoryParts, InventoryWatch } from './inventory.js'
 import { Journal, journalDefaults } from './journal/journal.js'
 import { LeaderBytes } from './leader-bytes.js'
 import { Addresses } from './link/addresses.js'
@@ -42,7 +42,7 @@ export interface AgentParts {
   readonly settings: NodeSettings
   readonly folder: DataFolder
   readonly runtime: Runtime
-  readonly findGpus: (signal: AbortSignal) => Promise<FoundGpus>
+  readonly findGpus: (signal: AbortSignal, held: ReadonlySet<string>) => Promise<FoundGpus>
   readonly clock: Clock
   readonly boot: BootClock
   readonly random: Random
@@ -70,7 +70,10 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   const upwards = makeUpwards(parts)
   const attempts = makeAttempts(parts, { journal, upwards, inBackground })
   upwards.shipper.onSafe((id) => attempts.logIsSafe(id))
-  const inventory = makeInventory(parts, (found) => upwards.sender.inventory(found))
+  const inventory = makeInventory(parts, {
+    heldGpus: () => attempts.heldGpus(),
+    onChange: (found) => upwards.sender.inventory(found),
+  })
   attempts.restore()
   await whenTheRuntimeAnswers(() => inventory.start(), parts, stopping.signal)
   const sweeping = () => sweep(folder.attempts, attempts, { runtime, log })
@@ -223,10 +226,13 @@ function makeAttempts(
   )
 }
 
-function makeInventory(parts: AgentParts, onChange: (inventory: Inventory) => void): InventoryWatch {
+function makeInventory(
+  parts: AgentParts,
+  made: Pick<InventoryParts, 'heldGpus' | 'onChange'>,
+): InventoryWatch {
   const { dataDir, cpus, memoryBytes, inventoryEveryMs: everyMs } = parts.settings
   const keptFile = parts.folder.inventory
-  return new InventoryWatch({ dataDir, cpus, memoryBytes, everyMs, keptFile }, { ...parts, onChange })
+  return new InventoryWatch({ dataDir, cpus, memoryBytes, everyMs, keptFile }, { ...parts, ...made })
 }
 
 async function makeHello(

@@ -12,6 +12,7 @@ export interface DataFolder {
   readonly userAddresses: string
   readonly heard: string
   readonly inventory: string
+  readonly gpus: string
   /** Another process may have the folder from now on. Safe to call twice. */
   release(): void
 }
@@ -31,6 +32,7 @@ export async function openDataFolder(folder: string): Promise<DataFolder> {
     userAddresses: join(folder, 'user-addresses.json'),
     heard: join(folder, 'heard.json'),
     inventory: join(folder, 'inventory.json'),
+    gpus: join(folder, 'gpus.json'),
     release: () => lock.close(),
   }
 }

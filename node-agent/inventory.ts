@@ -20,11 +20,15 @@ export interface InventorySettings {
 export interface FoundGpus {
   readonly gpus: readonly InventoryGpu[]
   readonly warnings: readonly string[]
+  /** Of the GPUs' driver, where there are any and it tells. */
+  readonly driverVersion?: string
 }
 
 export interface InventoryParts {
   readonly runtime: Runtime
-  readonly findGpus: (signal: AbortSignal) => Promise<FoundGpus>
+  readonly findGpus: (signal: AbortSignal, held: ReadonlySet<string>) => Promise<FoundGpus>
+  /** UUIDs of the devices that attempts of this node hold. */
+  readonly heldGpus: () => ReadonlySet<string>
   readonly clock: Clock
   readonly log: Log
   readonly onChange: (inventory: Inventory) => void
@@ -116,9 +120,9 @@ export class InventoryWatch {
 
   /** `signal`: how long the runtime is waited for. */
   async #take(signal: AbortSignal): Promise<Inventory> {
-    const { runtime, findGpus } = this.#parts
+    const { runtime, findGpus, heldGpus } = this.#parts
     const facts = await runtime.describe(signal)
-    const found = await findGpus(this.#stopped.signal)
+    const found = await findGpus(this.#stopped.signal, heldGpus())
     const disk = await statfs(this.#settings.dataDir)
     const offered = offer(this.#settings, facts)
     return {
@@ -128,6 +132,7 @@ export class InventoryWatch {
       memoryBytes: offered.memoryBytes,
       diskFreeBytes: disk.bavail * disk.bsize,
       gpus: found.gpus,
+      ...(found.driverVersion !== undefined && { gpuDriverVersion: found.driverVersion }),
       warnings: [...facts.warnings, ...found.warnings, ...offered.warnings],
     }
   }

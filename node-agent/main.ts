@@ -7,7 +7,7 @@ import { SettingsError } from '../common/settings.js'
 import { startAgent } from './agent.js'
 import { systemBootClock } from './boot-clock.js'
 import { openDataFolder } from './data-folder.js'
-import { GpuFinder } from './gpus/find-gpus.js'
+import { makeGpuWatch } from './gpus/make-gpu-watch.js'
 import { makeRuntime } from './make-runtime.js'
 import { nodeIdOf } from './node-id.js'
 import { type NodeSettings, readIdentity, readNodeSettings } from './settings.js'
@@ -18,21 +18,18 @@ async function main(settings: NodeSettings): Promise<void> {
   try {
     const folder = await openDataFolder(settings.dataDir)
     const { failpoint } = settings
-    const gpus = new GpuFinder(settings, systemClock)
+    const nodeId = nodeIdOf(readIdentity(settings.tls).certificate)
+    const choice = { ...settings, nodeId, attemptsFolder: folder.attempts }
+    const runtime = makeRuntime(choice, { clock: systemClock, random: systemRandom })
+    const boot = systemBootClock(systemClock)
+    const gpus = makeGpuWatch({ settings, folder, runtime, boot, clock: systemClock, log })
     const agent = await startAgent({
       settings,
       folder,
-      runtime: makeRuntime(
-        {
-          ...settings,
-          nodeId: nodeIdOf(readIdentity(settings.tls).certificate),
-          attemptsFolder: folder.attempts,
-        },
-        { clock: systemClock, random: systemRandom },
-      ),
-      findGpus: (signal) => gpus.find(signal),
+      runtime,
+      findGpus: (signal, held) => gpus.find(signal, held),
       clock: systemClock,
-      boot: systemBootClock(systemClock),
+      boot,
       random: systemRandom,
       failpoints: failpoint ? killAt(failpoint.name, failpoint.nth) : noFailpoints,
       log,

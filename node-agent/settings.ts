@@ -31,8 +31,14 @@ const schema = z.strictObject({
   memoryBytes: count.optional(),
   /** The program that lists GPUs; looked for on PATH when left out. */
   nvidiaSmi: file.optional(),
-  /** The GPUs that this node offers; all when left out. */
+  /** How long it may take. */
+  nvidiaSmiTimeoutMs: milliseconds.default(20_000),
+  /** The GPUs that this node offers, or MIG devices; all when left out. */
   gpuUuids: z.array(z.string().min(1)).optional(),
+  /** For how long a GPU that was taken out must read well before it gets runs again. */
+  gpuReturnAfterMs: milliseconds.default(300_000),
+  /** Where the kernel tells of broken GPUs; not looked at where it can't be read. */
+  kernelLogFile: file.default('/dev/kmsg'),
   /** Of what a run prints, where its assignment says nothing. */
   logLimitBytes: count.default(1 << 30),
   /** Of what a run writes, where its assignment says nothing; 0: none. */

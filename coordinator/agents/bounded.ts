@@ -28,12 +28,13 @@ export function boundedInventory(inventory: Inventory): Inventory {
     ...inventory,
     runtime: name(inventory.runtime),
     runtimeVersion: name(inventory.runtimeVersion),
+    gpuDriverVersion: name(inventory.gpuDriverVersion ?? ''),
     gpus: inventory.gpus.slice(0, most.gpus).map((gpu) => ({
       ...gpu,
       uuid: name(gpu.uuid),
       model: name(gpu.model),
       parentUuid: name(gpu.parentUuid),
-      unusableReason: name(gpu.unusableReason),
+      unusableReason: sentence(gpu.unusableReason),
     })),
     warnings: inventory.warnings.slice(0, most.warnings).map(sentence),
   }

@@ -17,18 +17,19 @@ export const knownGpuModels: readonly string[] = [
 
 /**
  * The machine type's base name for a device, from the name that its driver gives. The rule: drop the maker and the
- * product line (NVIDIA, Tesla, GeForce, Quadro), the socket (SXM4, PCIe) and the kind of memory (HBM3); join what is left
- * with dashes; a size of memory goes last.
+ * product line (NVIDIA, Tesla, GeForce, Quadro), the socket (SXM4, PCIe), the kind of memory (HBM3), the words GPU and
+ * Generation, and what stands in brackets; join what is left with dashes; a size of memory goes last.
  *
  * `Tesla T4` → T4, `NVIDIA A100-SXM4-80GB` → A100-80GB, `NVIDIA H100 80GB HBM3` → H100-80GB, `NVIDIA GeForce RTX 3090` →
  * RTX-3090. A MIG device adds its profile: `NVIDIA A100-SXM4-80GB MIG 1g.10gb` → A100-80GB-1g.10gb; where the driver
  * names only the profile, the model is its parent's.
  */
 export function gpuTypeName(driverName: string, parentDriverName = ''): string {
-  const profile = /\b(?:\d+c\.)?\d+g\.\d+gb(?:\+\w+)?/i.exec(driverName)?.[0].toLowerCase()
+  const profile = /\b(?:\d+c\.)?\d+g\.\d+gb(?:[+-]\w+(?:\.\w+)*)*/i.exec(driverName)?.[0].toLowerCase()
   const whole = driverName.replace(/\bMIG\b.*$/i, '').trim() || parentDriverName
   const memory = /\b(\d+)\s*GB\b/i.exec(whole)?.[1]
   const words = whole
+    .replace(/\([^)]*\)/g, ' ')
     .replace(/\b\d+\s*GB\b/gi, ' ')
     .split(/[\s\-_]+/)
     .filter((word) => word !== '' && !droppedWord.test(word))
@@ -37,7 +38,8 @@ export function gpuTypeName(driverName: string, parentDriverName = ''): string {
     .join('-')
 }
 
-const droppedWord = /^(nvidia|tesla|geforce|quadro|graphics|device|sxm\d*|pcie?|pci|e|hbm\d\w*)$/i
+const droppedWord =
+  /^(nvidia|tesla|geforce|quadro|graphics|device|gpu|generation|sxm\d*|pcie?|pci|e|hbm\d\w*)$/i
 
 /** A type's name without the size of its memory: V100-16GB → V100, A100-80GB-1g.10gb → A100-1g.10gb. */
 export function gpuFamily(typeName: string): string {

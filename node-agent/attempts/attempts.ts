@@ -65,6 +65,12 @@ export class Attempts {
     return [...this.#held.values()].map(({ attempt }) => attempt)
   }
 
+  /** UUIDs of the devices of those whose last process may still run. */
+  heldGpus(): ReadonlySet<string> {
+    const holding = this.all().filter((attempt) => !attempt.released)
+    return new Set(holding.flatMap((attempt) => attempt.assignment.gpuUuids))
+  }
+
   /** Takes up everything that the journal has. To be called once, before the link opens. */
   restore(): void {
     for (const entries of this.#parts.journal.attempts.values()) {

@@ -1,133 +1,132 @@
-import { execa } from 'execa'
 import type { Clock } from '../../common/clock.js'
-import { messageOf } from '../../common/errors.js'
-import { type GpuList, gpusOf, hasMigDevices, parseMigNames } from './gpu-list.js'
-import { parseReport, type Section } from './smi-report.js'
+import { gpusOf, hasMigDevices, type MigName, parseList, type SeenGpus } from './gpu-list.js'
+import { SmiProgram, type SmiResult, type SmiSettings } from './smi-program.js'
+import { parseReport } from './smi-report.js'
+import { isGpu, type Report, type Section, valueAt } from './smi-section.js'
+import { busIdIn } from './smi-values.js'
 
-export interface GpuFinderSettings {
-  /** Path of nvidia-smi; `nvidia-smi` on PATH when left out, and then a machine without it has no GPUs. */
-  readonly nvidiaSmi?: string | undefined
-  /** The UUIDs to offer; all when left out. */
-  readonly gpuUuids?: readonly string[] | undefined
-  /** How long nvidia-smi may take: it hangs when a driver does. Default 20,000. */
-  readonly timeLimitMs?: number | undefined
-}
-
-const noGpus: GpuList = { gpus: [], warnings: [] }
-const outputLimitBytes = 32 * 1024 * 1024
-
-/** Looks for GPUs; whatever is wrong with them or with nvidia-smi becomes a warning. */
-export class GpuFinder {
-  readonly #settings: GpuFinderSettings
-  readonly #clock: Clock
-  /** One that a dead driver holds can't be ended; no second is started beside it. */
-  #hanging = false
-
-  constructor(settings: GpuFinderSettings, clock: Clock) {
-    this.#settings = settings
-    this.#clock = clock
-  }
-
-  async find(signal: AbortSignal): Promise<GpuList> {
-    const report = await this.#report(signal)
-    if (report === undefined) return noGpus
-    if (typeof report === 'string') return { gpus: [], warnings: [report] }
-    const names = hasMigDevices(report) ? await this.#run(['-L'], signal) : undefined
-    const found = gpusOf(report, parseMigNames(names?.kind === 'said' ? names.output : ''))
-    return this.#offered(found)
-  }
-
-  /** `-q -x` says everything in one call; a stand-in or an old driver may know only one of the others. */
-  async #report(signal: AbortSignal): Promise<readonly Section[] | string | undefined> {
-    let trouble = ''
-    for (const words of [['-q', '-x'], ['-q'], [csvQuery, '--format=csv']]) {
-      const result = await this.#run(words, signal)
-      if (result.kind === 'none') return undefined
-      if (result.kind === 'failed') return result.reason
-      const report = result.kind === 'said' ? parseReport(result.output) : result.reason
-      if (typeof report !== 'string') return report
-      trouble ||= report
-    }
-    return trouble
-  }
-
-  #offered(found: GpuList): GpuList {
-    const { gpuUuids } = this.#settings
-    if (gpuUuids === undefined) return found
-    const gpus = found.gpus.filter(({ uuid, parentUuid }) =>
-      [uuid, parentUuid].some((each) => gpuUuids.includes(each)),
-    )
-    const absent = gpuUuids.filter(
-      (wanted) => !gpus.some((gpu) => gpu.uuid === wanted || gpu.parentUuid === wanted),
-    )
-    const warnings = absent.map((uuid) => `The GPU ${uuid}, which this node is to offer, is not there.`)
-    return { gpus, warnings: [...found.warnings, ...warnings] }
-  }
-
-  async #run(words: readonly string[], signal: AbortSignal): Promise<SmiResult> {
-    if (this.#hanging) return { kind: 'failed', reason: 'nvidia-smi still hangs; the driver may be dead.' }
-    const program = this.#settings.nvidiaSmi ?? 'nvidia-smi'
-    const limitMs = this.#settings.timeLimitMs ?? 20_000
-    const child = execa(program, words, {
-      reject: false,
-      stdin: 'ignore',
-      maxBuffer: outputLimitBytes,
-      detached: true,
-      env: { LC_ALL: 'C' },
-    })
-    const over = new AbortController()
-    const stop = () => over.abort()
-    signal.addEventListener('abort', stop)
-    const late = this.#clock.sleep(limitMs, over.signal).then(
-      () => 'late' as const,
-      () => 'late' as const,
-    )
-    this.#hanging = true
-    const ended = child.then((result) => {
-      this.#hanging = false
-      return result
-    })
-    const result = await Promise.race([ended, late])
-    signal.removeEventListener('abort', stop)
-    over.abort()
-    if (result !== 'late') return this.#resultOf(result)
-    endGroup(child.pid)
-    signal.throwIfAborted()
-    return { kind: 'failed', reason: `nvidia-smi did not answer within ${limitMs / 1000} s.` }
-  }
-
-  #resultOf(result: {
-    readonly exitCode?: number | undefined
-    readonly code?: string | undefined
-    readonly stdout: string
-    readonly stderr: string
-    readonly cause?: unknown
-  }): SmiResult {
-    if (result.exitCode === 0) return { kind: 'said', output: result.stdout }
-    if (result.code === 'ENOENT' && this.#settings.nvidiaSmi === undefined) return { kind: 'none' }
-    const said =
-      (result.stdout || result.stderr).trim().split('\n')[0] || messageOf(result.cause ?? 'no reason')
-    if (result.exitCode === undefined)
-      return { kind: 'failed', reason: `nvidia-smi could not be run: ${said}` }
-    return { kind: 'refused', reason: `nvidia-smi failed (${result.exitCode}): ${said}` }
-  }
-}
-
-const csvQuery = '--query-gpu=index,name,uuid,memory.total,mig.mode.current'
-
-type SmiResult =
-  | { readonly kind: 'said'; readonly output: string }
-  /** It ran, and ended with an error; asked otherwise it may answer. */
-  | { readonly kind: 'refused'; readonly reason: string }
+/** What one look at nvidia-smi brings. */
+export type GpuReading =
+  | ({
+      readonly kind: 'read'
+      /** Empty: not told. */
+      readonly driverVersion: string
+      /** Why GPUs that are there may be missing in it; empty: none is. */
+      readonly incomplete: string
+    } & SeenGpus)
+  /** Nothing is known about any GPU. */
   | { readonly kind: 'failed'; readonly reason: string }
+  /** This machine has no nvidia-smi. */
   | { readonly kind: 'none' }
 
-/** With what it has started itself: nvidia-smi may be a script. */
-function endGroup(pid: number | undefined): void {
-  if (pid === undefined) return
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+/** `-q -x` says everything in one call; a stand-in or an old driver may know only one of the others. */
+const forms: readonly (readonly string[])[] = [
+  ['-q', '-x'],
+  ['-q'],
+  ['--query-gpu=index,name,uuid,pci.bus_id,memory.total,mig.mode.current,driver_version', '--format=csv'],
+]
+/** No driver, no library of it: asked otherwise it says the same (nvidia-smi(1), RETURN VALUE; 126 and 127 are a shell's). */
+const hopelessCodes: ReadonlySet<number> = new Set([9, 12, 126, 127])
+/** So many are asked for one by one where the whole is not told. */
+const mostAskedAlone = 64
+
+/** Looks for GPUs. Whatever is wrong becomes a reason or a warning. */
+export class GpuFinder {
+  readonly #program: SmiProgram
+
+  constructor(settings: SmiSettings, clock: Clock) {
+    this.#program = new SmiProgram(settings, clock)
   }
+
+  async read(signal: AbortSignal): Promise<GpuReading> {
+    const asked = await this.#report(signal)
+    if ('kind' in asked) return asked
+    const { report, complaints } = asked
+    const gap = report.incomplete !== '' || complaints.length > 0
+    const list = gap || hasMigDevices(report.sections) ? await this.#program.run(['-L'], signal) : undefined
+    const listed = parseList(list?.kind === 'said' || list?.kind === 'refused' ? list.output : '')
+    const alone = gap ? await this.#oneByOne(report.sections, listed.uuids, signal) : []
+    return readingOf({ ...report, sections: [...report.sections, ...alone] }, listed.migNames, complaints)
+  }
+
+  async #report(
+    signal: AbortSignal,
+  ): Promise<
+    | { readonly report: Report; readonly complaints: readonly string[] }
+    | Extract<GpuReading, { kind: 'failed' | 'none' }>
+  > {
+    let trouble = ''
+    const remarks: string[] = []
+    for (const words of forms) {
+      const result = await this.#program.run(words, signal)
+      if (result.kind === 'none' || result.kind === 'failed') return result
+      const report = parseReport(result.output)
+      const complaint = result.kind === 'refused' ? result.reason : ''
+      if (isReport(report)) return { report, complaints: complaintsOf(report, complaint) }
+      trouble ||= complaint || report.incomplete
+      remarks.push(...report.remarks)
+      if (result.kind === 'refused' && hopelessCodes.has(result.code)) break
+      if (saysNoDevices(result)) return { report: nothing, complaints: [] }
+    }
+    // One GPU that is lost can keep all others from being shown together.
+    if (!remarks.some((line) => busIdIn(line) !== '')) return { kind: 'failed', reason: trouble }
+    return { report: { ...nothing, remarks, incomplete: trouble }, complaints: [trouble] }
+  }
+
+  async #oneByOne(
+    sections: readonly Section[],
+    uuids: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly Section[]> {
+    const shown = new Set(sections.filter(isGpu).map((gpu) => valueAt(gpu, 'uuid')))
+    const found: Section[] = []
+    for (const uuid of uuids.filter((each) => !shown.has(each)).slice(0, mostAskedAlone)) {
+      const result = await this.#program.run(['-q', '-x', '-i', uuid], signal)
+      if (result.kind === 'none' || result.kind === 'failed') break
+      // One that does not understand the question answers it for all.
+      const gpus = parseReport(result.output).sections.filter(isGpu)
+      found.push(...gpus.filter((gpu) => valueAt(gpu, 'uuid') === uuid))
+    }
+    return found
+  }
+}
+
+const nothing: Report = { sections: [], remarks: [], incomplete: '' }
+
+function isReport(report: Report): boolean {
+  return report.sections.some(isGpu) || report.sections.some(({ name }) => name === 'attached_gpus')
+}
+
+function saysNoDevices(result: SmiResult): boolean {
+  return (
+    (result.kind === 'said' || result.kind === 'refused') && /^no devices were found/im.test(result.output)
+  )
+}
+
+/** 14 says that an infoROM is damaged, with the whole report; others may leave something out. */
+function complaintsOf(report: Report, complaint: string): readonly string[] {
+  return [complaint, report.incomplete].filter((each) => each !== '')
+}
+
+function readingOf(report: Report, migNames: readonly MigName[], complaints: readonly string[]): GpuReading {
+  const seen = gpusOf(report.sections, migNames)
+  const lost = new Map(seen.lost)
+  for (const remark of report.remarks) {
+    const busId = busIdIn(remark)
+    if (/unable to|is lost|fallen off|unknown error/i.test(remark) && busId !== '') lost.set(busId, remark)
+  }
+  const driverVersion = report.sections.find(({ name }) => name === 'driver_version')?.value ?? ''
+  const warnings = [...complaints, ...report.remarks.map(said), ...seen.warnings]
+  return {
+    kind: 'read',
+    driverVersion,
+    incomplete: complaints[0] ?? '',
+    ...seen,
+    lost,
+    warnings: [...new Set(warnings)],
+  }
+}
+
+function said(remark: string): string {
+  return `nvidia-smi says: ${remark.slice(0, 300)}`
 }

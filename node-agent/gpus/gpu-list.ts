@@ -1,8 +1,34 @@
-import type { InventoryGpu } from '../../proto/model/link.js'
-import { type Section, sectionAt, valueAt } from './smi-report.js'
+import { type GpuProcess, instanceOf, processesOf } from './gpu-processes.js'
+import { troubleOf, troubleOfPart, uncorrectableEver } from './gpu-troubles.js'
+import { isGpu, type Section, sectionAt, valueAt } from './smi-section.js'
+import { busIdIn, bytesIn, isError, isNotTold, isUuid } from './smi-values.js'
 
-export interface GpuList {
-  readonly gpus: readonly InventoryGpu[]
+/** A device that can be given to a run, as one look at nvidia-smi shows it. */
+export interface SeenGpu {
+  readonly uuid: string
+  /** As the driver names it; empty: it does not. */
+  readonly model: string
+  /** 0: not told. */
+  readonly memoryBytes: number
+  /** Of a MIG device. */
+  readonly parentUuid: string
+  /** Place on the bus as `0000:cb:00`, a MIG device's is its GPU's; empty: not told. */
+  readonly busId: string
+  /** Something is wrong with it; empty: nothing. */
+  readonly trouble: string
+  /** Why it can't be given to runs though nothing is wrong with it; empty: it can. */
+  readonly hindrance: string
+  /** Errors that could not be corrected, over its whole life; undefined: not counted. */
+  readonly uncorrectable: number | undefined
+  readonly processes: readonly GpuProcess[]
+}
+
+export interface SeenGpus {
+  readonly gpus: readonly SeenGpu[]
+  /** GPUs that are divided, and whether all their parts are among `gpus`. */
+  readonly divided: ReadonlyMap<string, 'told' | 'untold'>
+  /** By place on the bus, what the driver says instead of showing a GPU. */
+  readonly lost: ReadonlyMap<string, string>
   readonly warnings: readonly string[]
 }
 
@@ -16,104 +42,135 @@ export interface MigName {
 
 /** Whether any GPU of the report is divided, so that the names of its parts are wanted. */
 export function hasMigDevices(report: readonly Section[]): boolean {
-  return gpuSections(report).some((gpu) => migDevices(gpu).length > 0)
+  return report.some((section) => isGpu(section) && isDivided(section))
 }
 
-/** Lines of `nvidia-smi -L`. */
-export function parseMigNames(output: string): readonly MigName[] {
-  let parentUuid = ''
-  return output.split('\n').flatMap((line) => {
-    parentUuid = /^GPU \d+: .*\(UUID: (\S+)\)/.exec(line)?.[1] ?? parentUuid
+/** Lines of `nvidia-smi -L`: GPUs, and the MIG devices of each. */
+export function parseList(output: string): {
+  readonly uuids: readonly string[]
+  readonly migNames: readonly MigName[]
+} {
+  const uuids: string[] = []
+  const migNames = output.split(/\r?\n/).flatMap((line) => {
+    const whole = /^GPU \d+: .*\(UUID: ([^\s)]+)\)/.exec(line)?.[1]
+    if (whole !== undefined && isUuid(whole)) uuids.push(whole)
     const { profile, index, uuid } =
-      /^\s+MIG (?<profile>\S+)\s+Device\s+(?<index>\d+): \(UUID: (?<uuid>\S+)\)/.exec(line)?.groups ?? {}
-    return profile && index && uuid ? [{ parentUuid, index, profile, uuid }] : []
+      /^\s+MIG (?<profile>\S+)\s+Device\s+(?<index>\d+): \(UUID: (?<uuid>[^\s)]+)\)/.exec(line)?.groups ?? {}
+    const parentUuid = uuids.at(-1) ?? ''
+    return profile && index && uuid && isUuid(uuid) ? [{ parentUuid, index, profile, uuid }] : []
   })
+  return { uuids, migNames }
 }
 
 /** The devices that can be given to runs: whole GPUs, and of a divided one its parts instead. */
-export function gpusOf(report: readonly Section[], migNames: readonly MigName[]): GpuList {
-  const gpus: InventoryGpu[] = []
+export function gpusOf(report: readonly Section[], migNames: readonly MigName[]): SeenGpus {
+  const gpus = new Map<string, SeenGpu>()
+  const divided = new Map<string, 'told' | 'untold'>()
+  const lost = new Map<string, string>()
   const warnings: string[] = []
-  for (const section of gpuSections(report)) {
+  for (const section of report.filter(isGpu)) {
     const whole = wholeGpu(section)
     if (!isUuid(whole.uuid)) {
-      const where =
-        valueAt(section, 'pci', 'pci_bus_id') ?? valueAt(section, 'pci', 'bus_id') ?? 'unknown place'
-      warnings.push(`A GPU (${where}) does not tell its UUID and is left out: ${whole.uuid || 'no answer'}.`)
-    } else if (isDivided(section)) gpus.push(...parts(section, whole, migNames))
-    else gpus.push(whole)
+      const said = isNotTold(whole.uuid) ? 'no answer' : whole.uuid
+      const where = whole.busId || 'at an unknown place'
+      warnings.push(`A GPU (${where}) does not tell its UUID and is left out: ${said}.`)
+      if (whole.busId !== '') lost.set(whole.busId, `It does not tell its UUID: ${said}.`)
+      continue
+    }
+    const parts = isDivided(section) ? partsOf(section, whole, migNames) : undefined
+    const shown = migSections(section).length
+    if (parts) divided.set(whole.uuid, parts.length >= Math.max(1, shown) ? 'told' : 'untold')
+    for (const gpu of parts && parts.length > 0 ? parts : [parts ? withoutParts(whole) : whole]) {
+      if (gpu.memoryBytes === 0 && gpu.trouble === '')
+        warnings.push(`${gpu.uuid} does not tell how much memory it has.`)
+      if (gpus.has(gpu.uuid)) warnings.push(`nvidia-smi shows ${gpu.uuid} twice.`)
+      else gpus.set(gpu.uuid, gpu)
+    }
   }
-  return { gpus, warnings }
+  return { gpus: [...gpus.values()], divided, lost, warnings: [...warnings, ...oddCells(report)] }
 }
 
-function gpuSections(report: readonly Section[]): readonly Section[] {
-  return report.filter((section) => section.name === 'gpu')
-}
-
-function wholeGpu(section: Section): InventoryGpu {
-  const memoryBytes = mebibytes(valueAt(section, 'fb_memory_usage', 'total'))
-  const trouble = troubles.map((check) => check(section)).find((reason) => reason !== undefined)
-  const unreadable = memoryBytes === undefined ? 'It does not tell its memory.' : ''
+function wholeGpu(section: Section): SeenGpu {
+  const memory = valueAt(section, 'fb_memory_usage', 'total') ?? ''
+  const model = valueAt(section, 'product_name') ?? ''
+  const trouble = troubleOf(section)
+  const unreadable = [
+    ...(isError(model) ? [`It does not tell its model: ${model}.`] : []),
+    ...(isError(memory) ? [`It does not tell its memory: ${memory}.`] : []),
+  ][0]
   return {
     uuid: valueAt(section, 'uuid') ?? '',
-    model: valueAt(section, 'product_name') ?? '',
-    memoryBytes: memoryBytes ?? 0,
-    unusableReason: trouble ?? unreadable,
+    model: isError(model) || isNotTold(model) ? '' : model,
+    memoryBytes: bytesIn(memory) ?? 0,
     parentUuid: '',
+    busId: busIdIn(valueAt(section, 'pci', 'pci_bus_id') ?? valueAt(section, 'pci', 'bus_id')),
+    trouble: trouble || (unreadable ?? ''),
+    hindrance: '',
+    uncorrectable: uncorrectableEver(section),
+    processes: processesOf(section),
   }
 }
-
-/** Each a reason why a GPU that answers must not get runs. */
-const troubles: readonly ((section: Section) => string | undefined)[] = [
-  (section) => {
-    const wanted = sectionAt(section, 'gpu_reset_status')?.sections.find(
-      (each) => each.name === 'reset_required',
-    )
-    return wanted?.value === 'Yes' ? 'It requires a reset.' : undefined
-  },
-  (section) => {
-    const rows = sectionAt(section, 'remapped_rows')
-    const pending = valueAt(rows, 'remapped_row_pending') ?? valueAt(rows, 'pending')
-    return pending === 'Yes' ? 'Memory rows wait to be remapped: it requires a reset.' : undefined
-  },
-  (section) => {
-    const rows = sectionAt(section, 'remapped_rows')
-    const failed = valueAt(rows, 'remapped_row_failure') ?? valueAt(rows, 'remapping_failure_occurred')
-    return failed === 'Yes' ? 'Memory rows could not be remapped.' : undefined
-  },
-]
 
 function isDivided(section: Section): boolean {
   const mode = sectionAt(section, 'mig_mode')
   return (valueAt(mode, 'current_mig') ?? valueAt(mode, 'current')) === 'Enabled'
 }
 
-function migDevices(section: Section): readonly Section[] {
+/** A divided GPU whose parts have no name is there and gets no runs. */
+function withoutParts(whole: SeenGpu): SeenGpu {
+  return { ...whole, hindrance: 'MIG is on, and it has no MIG devices that tell their UUID.' }
+}
+
+/** The parts that `-L` names; a table does not have them, so that their size is what the profile says. */
+function partsOf(section: Section, whole: SeenGpu, migNames: readonly MigName[]): readonly SeenGpu[] {
+  const devices = migSections(section)
+  return migNames
+    .filter(({ parentUuid }) => parentUuid === whole.uuid)
+    .map(({ uuid, profile, index }) => {
+      const device = devices.find((each) => valueAt(each, 'index') === index)
+      const memory =
+        sectionAt(device, 'fb_memory_usage') ??
+        sectionAt(device, 'shared_fb_memory_usage') ??
+        sectionAt(device, 'framebuffer_memory_usage')
+      const instance = instanceOf(valueAt(device, 'gpu_instance_id'), valueAt(device, 'compute_instance_id'))
+      return {
+        ...whole,
+        uuid,
+        model: `${whole.model} MIG ${profile}`.trim(),
+        memoryBytes: bytesIn(valueAt(memory, 'total')) ?? bytesIn(/\d+gb/i.exec(profile)?.[0]) ?? 0,
+        parentUuid: whole.uuid,
+        trouble: whole.trouble || (device ? troubleOfPart(device) : ''),
+        processes: whole.processes.filter((each) => each.instance === instance || each.instance === ''),
+      }
+    })
+}
+
+function migSections(section: Section): readonly Section[] {
   const among = sectionAt(section, 'mig_devices') ?? section
-  return among.sections.filter((each) => each.name === 'mig_device' && each.sections.length > 0)
+  return among.sections.filter(({ name, sections }) => name === 'mig_device' && sections.length > 0)
 }
 
-/** A divided GPU without parts, or one whose parts have no name, is there and gets no runs. */
-function parts(section: Section, whole: InventoryGpu, migNames: readonly MigName[]): readonly InventoryGpu[] {
-  const found = migDevices(section).flatMap((device) => {
-    const index = valueAt(device, 'index')
-    const name = migNames.find((each) => each.parentUuid === whole.uuid && each.index === index)
-    const memory = sectionAt(device, 'fb_memory_usage') ?? sectionAt(device, 'shared_fb_memory_usage')
-    if (!name) return []
-    const memoryBytes = mebibytes(valueAt(memory, 'total')) ?? 0
-    const model = `${whole.model} MIG ${name.profile}`
-    return [{ ...whole, uuid: name.uuid, model, memoryBytes, parentUuid: whole.uuid }]
+/** Cells that show an error though nothing depends on them: worth a word, no reason to do without the GPU. */
+function oddCells(report: readonly Section[]): readonly string[] {
+  return report.filter(isGpu).flatMap((gpu) => {
+    const odd = leaves(gpu, '').filter(
+      ({ path, value }) => /\berr!|\bunknown error\b/i.test(value) && !telling.test(path),
+    )
+    if (odd.length === 0) return []
+    const named = odd.slice(0, 3).map(({ path, value }) => `${path} is ${value}`)
+    const more = odd.length > named.length ? ` and ${odd.length - named.length} more` : ''
+    return [`${valueAt(gpu, 'uuid') ?? 'A GPU'} has odd values: ${named.join(', ')}${more}.`]
   })
-  if (found.length > 0) return found
-  return [{ ...whole, unusableReason: 'MIG is on, and it has no MIG devices that tell their UUID.' }]
 }
 
-function isUuid(text: string): boolean {
-  return /^(GPU|MIG)-[0-9A-Za-z/-]+$/.test(text)
-}
+const telling = /^(uuid|product_name|fb_memory_usage\.total)$|^processes\./
 
-/** `81920 MiB`. */
-function mebibytes(text: string | undefined): number | undefined {
-  const match = /^(\d+) MiB$/.exec(text ?? '')
-  return match ? Number(match[1]) * 1024 * 1024 : undefined
+function leaves(
+  section: Section,
+  above: string,
+): readonly { readonly path: string; readonly value: string }[] {
+  return section.sections.flatMap((each) => {
+    const path = above === '' ? each.name : `${above}.${each.name}`
+    return each.sections.length === 0 ? [{ path, value: each.value }] : leaves(each, path)
+  })
 }

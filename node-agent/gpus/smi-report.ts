@@ -1,56 +1,59 @@
-/**
- * What nvidia-smi says, as nested sections, out of any of the three forms it has: `-q -x` (XML), `-q` (indented text) and
- * `--query-gpu=… --format=csv`. The names are those of the XML; `Product Name` of the text becomes `product_name`, a CSV
- * line becomes a `gpu` section of the fields that the others have too.
- */
-export interface Section {
-  readonly name: string
-  /** Of a leaf; empty for others. */
-  readonly value: string
-  readonly sections: readonly Section[]
+import { parseCsv } from './smi-csv.js'
+import {
+  cutOff,
+  type GrowingSection,
+  isGpu,
+  type Report,
+  remarksOf,
+  type Section,
+  sectionAt,
+} from './smi-section.js'
+
+/** The report in an output, as far as it goes; without sections where there is none. */
+export function parseReport(output: string): Report {
+  const text = output
+    .replace(/^\uFEFF/, '')
+    .replace(/\r\n?/g, '\n')
+    .trim()
+  const xml = text.search(/<\?xml|<!DOCTYPE|<nvidia_smi_log/)
+  if (xml >= 0) return parseXml(text.slice(xml), remarksOf(text.slice(0, xml)))
+  const log = text.search(/^=+ ?NVSMI LOG/m)
+  if (log >= 0) return parseText(text.slice(log), remarksOf(text.slice(0, log)))
+  return parseCsv(text) ?? { sections: [], remarks: remarksOf(text), incomplete: notUnderstood(text) }
 }
 
-interface Growing extends Section {
-  readonly sections: Growing[]
-  value: string
-}
-
-/** The sections of a report, or a sentence that says why it is none. */
-export function parseReport(output: string): readonly Section[] | string {
-  const text = output.trim()
-  if (text.startsWith('<')) return parseXml(text)
-  if (text.includes('NVSMI LOG')) return parseText(text)
-  if (/^[^\n]*\buuid\b[^\n]*\n/.test(text)) return parseCsv(text)
+function notUnderstood(text: string): string {
+  if (text === '') return 'nvidia-smi says nothing.'
   return `nvidia-smi says nothing that is understood: ${JSON.stringify(text.slice(0, 200))}`
 }
 
-/** The value at a path of names below a section; undefined where there is none. */
-export function valueAt(section: Section | undefined, ...path: readonly string[]): string | undefined {
-  const found = sectionAt(section, ...path)
-  return found === undefined || found.value === '' ? undefined : found.value
-}
-
-export function sectionAt(section: Section | undefined, ...path: readonly string[]): Section | undefined {
-  let at = section
-  for (const name of path) at = at?.sections.find((each) => each.name === name)
-  return at
-}
-
-const cutOff = 'The output of nvidia-smi is cut off.'
-
-function parseXml(text: string): readonly Section[] | string {
-  const root: Growing = { name: '', value: '', sections: [] }
+/** Of output that is cut off, every section that was closed below the log's own. */
+function parseXml(text: string, before: readonly string[]): Report {
+  const root: GrowingSection = { name: '', value: '', sections: [] }
   const open = [root]
-  for (const [, closing, name = '', empty, value] of text.matchAll(/<(\/?)([\w-]+)[^>]*?(\/?)>([^<]*)/g)) {
+  let end = text.length
+  let broken = false
+  for (const match of text.matchAll(/<(\/?)([\w-]+)[^<>]*?(\/?)>([^<]*)/g)) {
+    const [all, closing, name = '', empty, value = ''] = match
     if (closing) {
-      if (open.pop()?.name !== name) return cutOff
+      broken = open.pop()?.name !== name || open.length === 0
+      end = match.index + all.length - value.length
+      if (broken || open.length === 1) break
       continue
     }
-    const section: Growing = { name, value: plain(value ?? '').trim(), sections: [] }
+    const section: GrowingSection = { name, value: plain(value).trim(), sections: [] }
     open.at(-1)?.sections.push(section)
     if (!empty) open.push(section)
   }
-  return open.length === 1 && root.sections.length === 1 ? (root.sections[0]?.sections ?? cutOff) : cutOff
+  const whole = !broken && open.length === 1
+  const sections = [...(root.sections[0]?.sections ?? [])]
+  const lastIsOpen = broken || open.length > 2
+  if (!whole && lastIsOpen) sections.splice(-1)
+  return {
+    sections,
+    remarks: [...before, ...(whole ? remarksOf(text.slice(end)) : [])],
+    incomplete: whole ? countedWrongly(sections) : cutOff,
+  }
 }
 
 function plain(text: string): string {
@@ -58,42 +61,48 @@ function plain(text: string): string {
   return text.replace(/&(lt|gt|amp|quot|apos);/g, (_all, name: string) => entities[name] ?? '')
 }
 
-function parseText(text: string): readonly Section[] | string {
-  const root: Growing = { name: '', value: '', sections: [] }
-  const open: { indent: number; section: Growing }[] = [{ indent: -1, section: root }]
+/** The last GPU of a text is whole only if it gets as far as its processes: nothing else tells its end. */
+function parseText(text: string, before: readonly string[]): Report {
+  const root: GrowingSection = { name: '', value: '', sections: [] }
+  const open: { indent: number; section: GrowingSection }[] = [{ indent: -1, section: root }]
+  const remarks = [...before]
   for (const line of text.split('\n')) {
     const {
       indent = '',
       name = '',
-      value = '',
-    } = /^(?<indent>\s*)(?<name>\S.*?)(\s+: (?<value>.*))?$/.exec(line)?.groups ?? {}
+      value,
+    } = /^(?<indent>\s*)(?<name>\S.*?)(\s+: ?(?<value>.*))?$/.exec(line)?.groups ?? {}
     if (name === '' || name.startsWith('===')) continue
+    if (indent === '' && value === undefined && !isGpuHeading(name)) {
+      remarks.push(line.trim())
+      continue
+    }
     while ((open.at(-1)?.indent ?? -1) >= indent.length) open.pop()
-    const section: Growing = { name: asInXml(name), value: value.trim(), sections: [] }
+    const section: GrowingSection = { name: asInXml(name), value: value?.trim() ?? '', sections: [] }
     open.at(-1)?.section.sections.push(section)
     open.push({ indent: indent.length, section })
   }
-  const gpus = root.sections.filter((section) => section.name === 'gpu').length
-  return String(gpus) === valueAt(root, 'attached_gpus') ? root.sections : cutOff
+  const sections = [...root.sections]
+  const last = sections.findLast(isGpu)
+  const whole = last === undefined || sectionAt(last, 'processes') !== undefined
+  if (!whole) sections.splice(sections.indexOf(last), 1)
+  const incomplete = whole ? countedWrongly(sections) : cutOff
+  return { sections, remarks: remarksOf(remarks.join('\n')), incomplete }
+}
+
+function countedWrongly(sections: readonly Section[]): string {
+  const counted = sections.find(({ name }) => name === 'attached_gpus')?.value
+  const shown = sections.filter(isGpu).length
+  if (counted === undefined || !/^\d+$/.test(counted) || Number(counted) === shown) return ''
+  return `nvidia-smi counts ${counted} GPUs and shows ${shown}.`
+}
+
+function isGpuHeading(name: string): boolean {
+  return /^GPU [0-9A-Fa-f]+:[0-9A-Fa-f]+:/.test(name)
 }
 
 function asInXml(name: string): string {
-  if (/^GPU [0-9A-Fa-f]+:/.test(name)) return 'gpu'
+  if (isGpuHeading(name)) return 'gpu'
   const words = name.toLowerCase().replace(/[^a-z0-9]+/g, '_')
   return words === 'gpu_uuid' ? 'uuid' : words
-}
-
-function parseCsv(text: string): readonly Section[] | string {
-  const [header = '', ...lines] = text.split('\n')
-  const names = header.split(', ').map((name) => name.trim())
-  const gpus = lines.map((line) => line.split(', ').map((cell) => cell.trim()))
-  if (gpus.some((cells) => cells.length !== names.length)) return cutOff
-  return gpus.map((cells) => {
-    const cell = (name: string) => cells[names.findIndex((each) => each.split(' ')[0] === name)] ?? ''
-    const leaf = (name: string, value: string): Section => ({ name, value, sections: [] })
-    const memory = { name: 'fb_memory_usage', value: '', sections: [leaf('total', cell('memory.total'))] }
-    const mig = { name: 'mig_mode', value: '', sections: [leaf('current_mig', cell('mig.mode.current'))] }
-    const named = [leaf('product_name', cell('name')), leaf('uuid', cell('uuid'))]
-    return { name: 'gpu', value: '', sections: [...named, memory, mig] }
-  })
 }

@@ -18,6 +18,7 @@ import { changeOwner, ownerOfAgent } from './docker-owners.js'
 import { exitNote, readExitNote, reserveExitNote } from './exit-note.js'
 import { type Owner, ownerOf, userNameOf } from './image-owner.js'
 import { leaveNote } from './notes.js'
+import { containersAround } from './process-owner.js'
 import type { Prepared, Runtime, RuntimeFacts, Task, TaskEnd, TaskState } from './runtime.js'
 import { findStaticBusybox } from './static-busybox.js'
 import { requireWorkingFolder } from './working-folder.js'
@@ -43,6 +44,12 @@ interface ContainerState {
   readonly Status: 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead'
   readonly ExitCode: number
   readonly OOMKilled: boolean
+}
+
+/** Of `GET /containers/json`. */
+interface ContainerRow {
+  readonly Id: string
+  readonly Labels: Readonly<Record<string, string>>
 }
 
 /** Whom an image's commands run as. */
@@ -188,12 +195,21 @@ export class DockerRuntime implements Runtime {
     return ((await this.#engine.call(call)).body as { SizeRw?: number }).SizeRw ?? 0
   }
 
+  async owned(pids: readonly number[]): Promise<ReadonlySet<number>> {
+    const own = new Set((await this.#containers()).map(({ Id }) => Id))
+    return new Set(pids.filter((pid) => containersAround(pid).some((id) => own.has(id))))
+  }
+
   async list(): Promise<readonly AttemptId[]> {
+    const containers = await this.#containers()
+    return containers.flatMap(({ Labels }) => parseAttemptKey(Labels[labels.attempt] ?? '') ?? [])
+  }
+
+  async #containers(): Promise<readonly ContainerRow[]> {
     const filters = JSON.stringify({ label: [`${labels.node}=${this.#scope}`] })
     const query = { all: '1', filters }
     const { body } = await this.#engine.call({ method: 'GET', path: '/containers/json', query })
-    const containers = body as readonly { readonly Labels: Readonly<Record<string, string>> }[]
-    return containers.flatMap(({ Labels }) => parseAttemptKey(Labels[labels.attempt] ?? '') ?? [])
+    return body as readonly ContainerRow[]
   }
 
   async reclaim(_id: AttemptId, folder: string): Promise<void> {

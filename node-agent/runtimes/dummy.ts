@@ -113,6 +113,11 @@ export class DummyRuntime implements Runtime {
     live?.changed.abort(changedScript)
   }
 
+  /** Its tasks are no processes. */
+  async owned(): Promise<ReadonlySet<number>> {
+    return new Set()
+  }
+
   async list(): Promise<readonly AttemptId[]> {
     const attempts = await attemptsIn(this.#attemptsFolder)
     return attempts.filter((id) => this.#find(id) !== undefined)

@@ -118,9 +118,11 @@ export function isSupervised(notes: SupervisorNotes): boolean {
   return notes.current && isAlive(notes)
 }
 
+export const taskMarkName = 'SPELL_TASK'
+
 /** The variable by which a process is found that left the session and whose parents have ended. */
 export function taskMark(controlFolder: string): { readonly name: string; readonly value: string } {
-  return { name: 'SPELL_TASK', value: createHash('sha256').update(controlFolder).digest('hex').slice(0, 20) }
+  return { name: taskMarkName, value: createHash('sha256').update(controlFolder).digest('hex').slice(0, 20) }
 }
 
 /**

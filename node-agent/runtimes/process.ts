@@ -8,6 +8,7 @@ import { attemptsIn, controlFolderOf } from './control-folder.js'
 import { reserveExitNote } from './exit-note.js'
 import { bootId, type LinuxProcess, signalProcess } from './linux-processes.js'
 import { leaveNote } from './notes.js'
+import { originOf } from './process-owner.js'
 import { ProcessStarter, type StartOrder } from './process-starter.js'
 import {
   agentNotes,
@@ -20,6 +21,7 @@ import {
   type SupervisorNotes,
   supervisorScript,
   taskMark,
+  taskMarkName,
 } from './process-supervisor.js'
 import type { Prepared, Runtime, RuntimeFacts, Task, TaskEnd, TaskState } from './runtime.js'
 import { visibleGpus } from './visible-gpus.js'
@@ -162,6 +164,15 @@ export class ProcessRuntime implements Runtime {
     removeNotes(folder)
   }
 
+  async owned(pids: readonly number[]): Promise<ReadonlySet<number>> {
+    const tasks = (await this.list()).map((id) => ({ mark: this.#mark(id).value, notes: this.#notes(id) }))
+    const own = pids.filter((pid) => {
+      const { sessions, marks } = originOf(pid, taskMarkName)
+      return tasks.some(({ mark, notes }) => notes?.current && (marks.has(mark) || sessions.has(notes.pid)))
+    })
+    return new Set(own)
+  }
+
   async list(): Promise<readonly AttemptId[]> {
     const attempts = await attemptsIn(this.#attemptsFolder)
     return attempts.filter((id) => this.#notes(id) !== undefined)
@@ -239,6 +250,10 @@ export class ProcessRuntime implements Runtime {
       if (hasBegun(now, members)) return members
       await this.#clock.sleep(stepMs)
     }
+  }
+
+  #mark(id: AttemptId): { readonly name: string; readonly value: string } {
+    return taskMark(controlFolderOf(this.#attemptsFolder, id))
   }
 
   #notes(id: AttemptId): SupervisorNotes | undefined {

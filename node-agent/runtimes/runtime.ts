@@ -39,6 +39,8 @@ export interface Runtime {
    * container's own layer. It may take as long as looking at every file of it.
    */
   layerBytes(id: AttemptId): Promise<number>
+  /** Of these processes of the machine, those that belong to a task of this node. */
+  owned(pids: readonly number[]): Promise<ReadonlySet<number>>
   /** Every task that this machine's runtime still knows for this node. */
   list(): Promise<readonly AttemptId[]>
   /**

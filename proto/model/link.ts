@@ -35,6 +35,8 @@ export interface Inventory {
   readonly memoryBytes: number
   readonly diskFreeBytes: number
   readonly gpus: readonly InventoryGpu[]
+  /** Of the GPUs' driver, such as 535.161.08; empty or left out: there are none, or it is not told. */
+  readonly gpuDriverVersion?: string
   readonly warnings: readonly string[]
 }
 

@@ -1,32 +1,42 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import test from 'ava'
 import { systemClock } from '../../../common/clock.js'
-import { GpuFinder, type GpuFinderSettings } from '../../../node-agent/gpus/find-gpus.js'
-import type { GpuList } from '../../../node-agent/gpus/gpu-list.js'
+import { GpuFinder, type GpuReading } from '../../../node-agent/gpus/find-gpus.js'
+import { SmiScripts } from '../fixtures/smi-scripts.js'
 
-/** The captures are no code, so they lie in the source tree only. */
-const captures = join(sourceRoot(), 'test/fixtures/nvidia-smi')
-const folder = mkdtempSync(join(tmpdir(), 'spell-smi-'))
-let scripts = 0
-test.after.always(() => rmSync(folder, { recursive: true, force: true }))
+const scripts = new SmiScripts()
+test.after.always(() => scripts.end())
 
-function sourceRoot(): string {
-  const here = dirname(fileURLToPath(import.meta.url))
-  return here.replace(/\/(build\/[^/]+|dist)\/test\/.*$/, '')
+interface Found {
+  readonly gpus: readonly {
+    readonly uuid: string
+    readonly model: string
+    readonly memoryBytes: number
+    readonly parentUuid: string
+    readonly unusableReason: string
+  }[]
+  readonly warnings: readonly string[]
+  readonly failure: string
 }
 
-/** What an nvidia-smi would be that does this. */
-async function found(script: string, settings: GpuFinderSettings = {}): Promise<GpuList> {
-  scripts += 1
-  const nvidiaSmi = join(folder, `nvidia-smi-${scripts}`)
-  writeFileSync(nvidiaSmi, `#!/bin/sh\ncd ${captures}\n${script}\n`, { mode: 0o755 })
-  return await new GpuFinder({ nvidiaSmi, ...settings }, systemClock).find(AbortSignal.timeout(60_000))
+/** What is read from an nvidia-smi that does this. */
+async function found(script: string, nvidiaSmiTimeoutMs = 20_000): Promise<Found> {
+  const finder = new GpuFinder({ nvidiaSmi: scripts.make(script), nvidiaSmiTimeoutMs }, systemClock)
+  return asFound(await finder.read(AbortSignal.timeout(60_000)))
 }
 
-const gibibytes = (list: GpuList) => list.gpus.map(({ memoryBytes }) => Math.round(memoryBytes / 2 ** 30))
+function asFound(reading: GpuReading): Found {
+  if (reading.kind === 'none') return { gpus: [], warnings: [], failure: '' }
+  if (reading.kind === 'failed') return { gpus: [], warnings: [reading.reason], failure: reading.reason }
+  const gpus = reading.gpus.map(({ uuid, model, memoryBytes, parentUuid, trouble, hindrance }) => ({
+    ...{ uuid, model, memoryBytes, parentUuid },
+    unusableReason: trouble || hindrance,
+  }))
+  return { gpus, warnings: reading.warnings, failure: '' }
+}
+
+const gibibytes = (list: Found) => list.gpus.map(({ memoryBytes }) => Math.round(memoryBytes / 2 ** 30))
 
 test('XML is read', async (t) => {
   const list = await found('cat t4.xml')
@@ -41,6 +51,7 @@ test('XML is read', async (t) => {
       },
     ],
     warnings: [],
+    failure: '',
   })
 })
 
@@ -61,7 +72,7 @@ printf '0, NVIDIA L40S, GPU-1234, 46068 MiB, [N/A]\\n1, NVIDIA L40S, GPU-5678, [
     list.gpus.map(({ uuid, unusableReason }) => [uuid, unusableReason]),
     [
       ['GPU-1234', ''],
-      ['GPU-5678', 'It does not tell its memory.'],
+      ['GPU-5678', 'It does not tell its memory: [Unknown Error].'],
     ],
   )
 })
@@ -84,6 +95,16 @@ test('of a divided GPU its parts are offered, and not itself', async (t) => {
   t.is(gibibytes(list)[0], 40)
 })
 
+test('the parts of a divided GPU are found where only tables are answered', async (t) => {
+  const list = await found(`case "$*" in -L) cat written/a100-list-driver-460.txt ;;
+*--format=csv) cat written/a100-driver-460.csv ;; *) exit 2; esac`)
+  t.deepEqual(
+    list.gpus.map(({ uuid, model }) => `${uuid.slice(-4)} ${model}`),
+    ['/1/0 A100-SXM4-40GB MIG 3g.20gb', '/2/0 A100-SXM4-40GB MIG 1c.3g.20gb'],
+  )
+  t.deepEqual([...new Set(list.gpus.map(({ memoryBytes }) => memoryBytes))], [20e9])
+})
+
 test('a divided GPU whose parts have no names is there and gets no runs', async (t) => {
   const list = await found('if [ "$1" = -L ]; then exit 1; fi; cat a100-with-mig.xml')
   t.is(list.gpus.length, 1)
@@ -96,33 +117,113 @@ test('a GPU that must be reset gets no runs', async (t) => {
 })
 
 const useless = test.macro({
-  title: (title = '') => `${title}: no GPUs, and a warning`,
-  async exec(t, script: string, warning: RegExp) {
-    const list = await found(script, { timeLimitMs: 2000 })
-    t.deepEqual(list.gpus, [])
-    t.is(list.warnings.length, 1)
-    t.regex(list.warnings[0] ?? '', warning)
+  title: (title = '') => `${title}: no GPUs, and a reason`,
+  async exec(t, script: string, reason: RegExp) {
+    const { gpus, failure, warnings } = await found(script, reason.source.includes('did not') ? 2000 : 60_000)
+    t.deepEqual(gpus, [])
+    t.is(warnings.length, 1)
+    t.regex(failure, reason)
   },
 })
 test('no driver', useless, 'cat no-driver.txt; exit 9', /failed \(9\): NVIDIA-SMI has failed/)
-test('output that is cut off', useless, 'cat cut-off.txt', /cut off/)
-test('XML that is cut off', useless, 'head -c 5000 t4.xml', /cut off/)
+test('no driver, said on stderr', useless, 'cat no-driver.txt >&2; exit 9', /failed \(9\): NVIDIA-SMI has/)
+test('a library that is missing', useless, 'echo "error while loading" >&2; exit 127', /\(127\): error while/)
+test('nothing and a good end', useless, 'exit 0', /says nothing/)
 test('nonsense', useless, 'echo what?', /nothing that is understood/)
+test('one that is ended', useless, 'kill -SEGV $$', /ended by SIGSEGV/)
+test('one that says too much', useless, 'exec yes nvidia-smi', /more than 8 MiB/)
 test('one that hangs', useless, 'sleep 1000', /did not answer within 2 s/)
 test('one that hangs with its output open', useless, 'cat t4.xml; sleep 1000 & sleep 1000', /did not answer/)
 
-test('what was named and is not there is a warning; without a name there are just no GPUs', async (t) => {
-  const signal = AbortSignal.timeout(60_000)
-  const named = await new GpuFinder({ nvidiaSmi: join(folder, 'none') }, systemClock).find(signal)
-  t.regex(named.warnings[0] ?? '', /could not be run/)
+test('of output that is cut off the whole GPUs count, with a warning', async (t) => {
+  const none = await found('if [ "$1" = -L ]; then exit 1; fi; cat cut-off.txt')
+  t.deepEqual(none.gpus, [])
+  t.regex(none.warnings.join(), /cut off/)
+  const some = await found('if [ "$1" = -L ]; then exit 1; fi; head -n 700 eight-h100.txt')
+  t.is(some.gpus.length, 3)
+  t.regex(some.warnings.join(), /cut off/)
+  const xml = await found('if [ "$1" = -L ]; then exit 1; fi; head -n 100 written/two-v100.xml')
+  t.deepEqual(
+    xml.gpus.map(({ model }) => model),
+    ['Tesla V100-SXM2-16GB'],
+  )
+  t.regex(xml.warnings.join(), /cut off/)
 })
 
-test('only the GPUs that the node is to offer are offered', async (t) => {
-  const gpuUuids = ['GPU-47daa2ad-a218-6286-252b-af45f0dfaf00', 'GPU-none']
-  const list = await found('cat eight-h100.txt', { gpuUuids })
+test('one GPU that is lost does not hide the others: they are asked for one by one', async (t) => {
+  const lost = 'Unable to determine the device handle for GPU0000:CB:00.0: Unknown Error'
+  const list = await found(`case "$*" in
+'-q -x -i GPU-1a2b3c4d-0021-4c5d-8e9f-000000000021') cat written/gb200.xml ;;
+-L) echo 'GPU 0: NVIDIA GB200 (UUID: GPU-1a2b3c4d-0021-4c5d-8e9f-000000000021)'; echo '${lost}'; exit 15 ;;
+*) echo '${lost}'; exit 255 ;;
+esac`)
   t.deepEqual(
-    list.gpus.map(({ uuid }) => uuid),
-    [gpuUuids[0] ?? ''],
+    list.gpus.map(({ model }) => model),
+    ['NVIDIA GB200'],
   )
-  t.regex(list.warnings[0] ?? '', /GPU-none/)
+  t.regex(list.warnings.join(), /0000:CB:00.0: Unknown Error/)
+})
+
+test('what it says besides its report is a warning', async (t) => {
+  const remark = 'WARNING: infoROM is corrupted at gpu 0000:00:1E.0'
+  const list = await found(`echo '${remark}'; cat t4.xml; echo '${remark}'; exit 14`)
+  t.is(list.gpus.length, 1)
+  t.true(list.warnings.includes(`nvidia-smi says: ${remark}`))
+  t.true(list.warnings.some((line) => line.startsWith('nvidia-smi failed (14)')))
+})
+
+test('no devices is an answer, whatever the exit status', async (t) => {
+  for (const end of [0, 6]) {
+    const list = await found(`echo 'No devices were found'; exit ${end}`)
+    t.deepEqual(list, { gpus: [], warnings: [], failure: '' })
+  }
+})
+
+test('lines may end as they do elsewhere, and numbers have separators', async (t) => {
+  const list = await found("printf '\\357\\273\\277'; sed -e 's/15360 MiB/15,360 MiB/' -e 's/$/\\r/' t4.xml")
+  t.deepEqual(gibibytes(list), [15])
+  const text = await found("sed -e 's/81559 MiB/81.559 MiB/' -e 's/$/\\r/' h100-loaded.txt")
+  t.deepEqual(gibibytes(text), [80])
+})
+
+test('cells with errors are reasons where something depends on them, and warnings elsewhere', async (t) => {
+  const lost = await found("sed 's/15360 MiB/[GPU is lost]/' t4.xml")
+  t.regex(lost.gpus[0]?.unusableReason ?? '', /lost/)
+  const reset = await found("sed 's/>22 MiB</>[GPU requires reset]</' t4.xml")
+  t.regex(reset.gpus[0]?.unusableReason ?? '', /reset/)
+  const model = await found("sed 's/Tesla T4/ERR!/' t4.xml")
+  t.regex(model.gpus[0]?.unusableReason ?? '', /model: ERR!/)
+  const fan = await found('cat written/geforce.xml')
+  t.is(fan.gpus[0]?.unusableReason, '')
+  t.regex(fan.warnings.join(), /fan_speed is ERR!/)
+  const nameless = await found("sed 's/GPU-d37e67a5[^<]*/[Unknown Error]/' t4.xml")
+  t.deepEqual(nameless.gpus, [])
+  t.regex(
+    nameless.warnings.join(),
+    /\(0000:00:1e\) does not tell its UUID and is left out: \[Unknown Error\]/,
+  )
+})
+
+test('one that hangs is not started again beside itself, and is asked again when it has ended', async (t) => {
+  const log = join(scripts.folder, 'calls')
+  // The dead driver: neither it nor its output ever ends for who waits.
+  const script = `echo call >>${log}; if [ -e ${log}.go ]; then cat t4.xml; else exec sleep 1000; fi`
+  const finder = new GpuFinder({ nvidiaSmi: scripts.make(script), nvidiaSmiTimeoutMs: 300 }, systemClock)
+  const signal = AbortSignal.timeout(60_000)
+  const first = await finder.read(signal)
+  t.true(first.kind === 'failed' && /did not answer within 0.3 s/.test(first.reason))
+  scripts.touch(`${log}.go`)
+  let again = await finder.read(signal)
+  for (; again.kind === 'failed' && /still hangs/.test(again.reason); again = await finder.read(signal))
+    await setImmediate()
+  t.is(again.kind, 'read')
+  t.is(scripts.lines(log), 2)
+})
+
+test('what was named and is not there is a reason; without a name there are just no GPUs', async (t) => {
+  const signal = AbortSignal.timeout(60_000)
+  const settings = { nvidiaSmi: join(scripts.folder, 'none') }
+  const named = asFound(await new GpuFinder(settings, systemClock).read(signal))
+  t.regex(named.failure, /could not be run/)
+  t.is((await new GpuFinder({}, systemClock).read(signal)).kind, 'none')
 })
