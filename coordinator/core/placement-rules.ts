@@ -1,5 +1,6 @@
 import type { Demand } from './machine-types.js'
-import type { Pool, PoolNode } from './pool.js'
+import { outOfUse } from './out-of-use.js'
+import type { DeviceSet, Pool, PoolNode } from './pool.js'
 
 /** Why a node can't take a run. `never`: not with what it has; `cordoned`, `absent`: not while that lasts; `busy`: not now. */
 export interface Forbidden {
@@ -31,13 +32,13 @@ export function forbids(pool: Pool, node: PoolNode, demand: Demand): Forbidden |
 }
 
 function hasModel(pool: Pool, node: PoolNode, demand: Demand): Forbidden | undefined {
-  if (demand.gpuCount === 0 || pool.sorts(node, demand, 'usable').size > 0) return undefined
+  if (demand.gpuCount === 0 || pool.sorts(node, demand, 'own').size > 0) return undefined
   return { kind: 'never', reason: 'has no such GPU' }
 }
 
 function hasEnoughDevices(pool: Pool, node: PoolNode, demand: Demand): Forbidden | undefined {
   if (demand.gpuCount <= 1) return undefined
-  const most = mostOfOneSort(pool, node, demand, 'usable')
+  const most = mostOfOneSort(pool, node, demand, 'own')
   return most < demand.gpuCount ? { kind: 'never', reason: `has only ${most} such GPUs` } : undefined
 }
 
@@ -60,7 +61,8 @@ function hasDevicesFree(pool: Pool, node: PoolNode, demand: Demand): Forbidden |
   if (demand.gpuCount === 0) return undefined
   const most = mostOfOneSort(pool, node, demand, 'free')
   if (most >= demand.gpuCount) return undefined
-  return { kind: 'busy', reason: most === 0 ? 'has no such GPU free' : `has only ${most} of them free` }
+  const reason = most === 0 ? 'has no such GPU free' : `has only ${most} of them free`
+  return { kind: 'busy', reason: reason + outOfUse(pool, node, demand) }
 }
 
 function hasCpusFree(pool: Pool, node: PoolNode, demand: Demand): Forbidden | undefined {
@@ -73,7 +75,7 @@ function hasMemoryFree(pool: Pool, node: PoolNode, demand: Demand): Forbidden | 
   return { kind: 'busy', reason: 'has too little memory free' }
 }
 
-function mostOfOneSort(pool: Pool, node: PoolNode, demand: Demand, which: 'free' | 'usable'): number {
+function mostOfOneSort(pool: Pool, node: PoolNode, demand: Demand, which: DeviceSet): number {
   let most = 0
   for (const devices of pool.sorts(node, demand, which).values()) most = Math.max(most, devices.length)
   return most

@@ -14,6 +14,8 @@ export interface Device {
   readonly unusable: string
 }
 
+export type DeviceSet = 'free' | 'usable' | 'own'
+
 export interface PoolNode {
   readonly id: string
   name: string
@@ -135,17 +137,26 @@ export class Pool {
     }
   }
 
-  /** Devices that the demand would take, by sort, the free ones only or all; each list in order of UUID. */
-  sorts(node: PoolNode, demand: Demand, which: 'free' | 'usable'): ReadonlyMap<string, readonly Device[]> {
+  /**
+   * Devices that the demand would take, by sort, each list in order of UUID: those that are free, those that may be
+   * promised, or `own`, which has those too that are out of use for the time being.
+   */
+  sorts(node: PoolNode, demand: Demand, which: DeviceSet): ReadonlyMap<string, readonly Device[]> {
     const sorts = new Map<string, Device[]>()
     for (const device of node.devices) {
-      if (device.unusable !== '' || !takesGpu(demand, device)) continue
+      if (!takesGpu(demand, device)) continue
+      if (device.unusable !== '' && !(which === 'own' && this.#isOwn(node, device))) continue
       if (which === 'free' && !this.isFree(device)) continue
       const sort = sorts.get(device.type)
       if (sort) sort.push(device)
       else sorts.set(device.type, [device])
     }
     return sorts
+  }
+
+  /** Whatever else is wrong with it, it is this node's and not divided. */
+  #isOwn(node: PoolNode, device: Device): boolean {
+    return device.childUuids.length === 0 && this.ownerOf(device.uuid) === node.id
   }
 
   #devicesOf(nodeId: string, inventory: Inventory): readonly Device[] {

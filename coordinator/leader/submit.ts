@@ -138,7 +138,7 @@ function projectPut(term: Term, { user, spec }: Submission, createdAtMs: number)
 
 function warningsFor(memory: Memory, demand: Demand): readonly string[] {
   for (const node of memory.runs.placement.pool.nodes.values()) {
-    if (demand.gpuCount === 0 || memory.runs.placement.pool.sorts(node, demand, 'usable').size > 0) return []
+    if (demand.gpuCount === 0 || memory.runs.placement.pool.sorts(node, demand, 'own').size > 0) return []
   }
   return demand.gpuCount === 0
     ? ['The pool has no nodes yet; the run waits until one joins.']
