@@ -32,8 +32,9 @@ export function environmentOf(
     if (!name.startsWith(reservedPrefix)) written[name] = value
   written.SPELL_RUN = id
   written.SPELL_RUN_ID = id
+  // Above what the image says: the engine adds the same, but where a variable stands twice nobody knows which one counts.
+  written.NVIDIA_VISIBLE_DEVICES = assignment.gpuUuids.join(',') || 'void'
   if (assignment.gpuUuids.length === 0) {
-    written.NVIDIA_VISIBLE_DEVICES = 'void'
     // A user's own value counts among the run's GPUs; in a container without any it shows nothing.
     written.CUDA_VISIBLE_DEVICES ??= ''
   }

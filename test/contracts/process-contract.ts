@@ -61,6 +61,18 @@ async function stopSaves(t: ExecutionContext, bench: Bench, command: string): Pr
   t.false(output(task).includes('after'), command)
 }
 
+/** The machine's own id of a process with this command line, whatever it is called in a container. */
+function pidOf(commandLine: string): number | undefined {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(Number).find((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === commandLine
+    } catch {
+      return false
+    }
+  })
+}
+
 /** Bytes that no text has, and lines of a mebibyte. */
 function binary(): Buffer {
   const line = Buffer.alloc(1024 * 1024, 'ü')
@@ -96,6 +108,22 @@ export const processContract: Readonly<Record<string, RuntimeCase>> = {
     const task = await bench.start('echo early; sleep 100')
     await untilOutput(task, 'early\n')
     t.is(await bench.runtime.inspect(task.id), 'running')
+  },
+
+  'its own processes are told from others, also by a new agent': async (t, bench) => {
+    const seconds = `1000.${process.pid}${Math.floor(performance.now())}`
+    const task = await bench.start(`(setsid sleep ${seconds} &); echo ready; sleep 1000`)
+    await untilOutput(task, 'ready')
+    const other = await bench.start('sleep 1000')
+    let pid: number | undefined
+    await until(() => {
+      pid = pidOf(`sleep\0${seconds}\0`)
+      return pid !== undefined
+    }, 'the command runs')
+    bench.reopen()
+    const asked = [pid ?? 0, process.pid, 1, 4_194_303]
+    t.deepEqual([...(await bench.runtime.owned(asked))], [pid ?? 0])
+    for (const { id } of [task, other]) await bench.runtime.kill(id)
   },
 
   'what was written before a kill is kept': async (t, bench) => {
