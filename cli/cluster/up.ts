@@ -87,11 +87,9 @@ async function makePlan(world: World, layout: Layout, options: UpOptions): Promi
     ...optional('memoryBytes', options.memoryBytes ?? before?.memoryBytes),
     ...optional('nvidiaSmi', nvidiaSmi),
   }
-  const machine = {
-    cpus: availableParallelism(),
-    memoryBytes: totalmem(),
-    gpuUuids: await listGpus(nvidiaSmi, environment.searchPath),
-  }
+  const gpus = await listGpus({ nvidiaSmi, searchPath: environment.searchPath })
+  for (const warning of gpus.warnings) note(world, `Warning: ${warning}`)
+  const machine = { cpus: availableParallelism(), memoryBytes: totalmem(), gpuUuids: gpus.uuids }
   const shares = shareOut(machine, asked)
   for (const warning of overCommitted(machine, shares)) note(world, `Warning: ${warning}`)
   const { ports, moved } = await choosePorts(
