@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../common/clock.js'
 import type { Attempt } from './attempts/attempt.js'
+import type { Intent } from './attempts/intent.js'
 import type { BootClock } from './boot-clock.js'
 
 /** What is left for SIGKILL to take effect, in milliseconds; less where the whole time is short. */
@@ -64,8 +65,12 @@ export class Fence {
       if (silentMs < plan.beginAfterMs) continue
       // Who was stopped before, with a longer grace, is killed when this one's would be over.
       const late = silentMs >= plan.beginAfterMs + plan.graceMs
-      const stop = { kind: 'stop', endedBy: 'fence', reason, graceMs: plan.graceMs } as const
-      this.#onWish(attempt.wish(late && attempt.intent ? { kind: 'kill', reason } : stop))
+      const fenced = { endedBy: 'fence', reason } as const
+      const wish: Intent =
+        late && attempt.intent
+          ? { kind: 'kill', ...fenced }
+          : { kind: 'stop', ...fenced, graceMs: plan.graceMs }
+      this.#onWish(attempt.wish(wish))
     }
   }
 }

@@ -147,7 +147,7 @@ export class Attempt {
   async wish(wished: Intent): Promise<void> {
     if (this.#progress === 'over') return
     const early = isBeforeStart(this.#progress)
-    const intent: Intent = early ? { kind: 'kill', reason: wished.reason } : wished
+    const intent = early ? asKill(wished) : wished
     if (!outranks(intent, this.#intent?.intent)) return
     // What has ended is saved whether or not someone wants it stopped.
     if (intent.kind === 'stop' && !this.#mayRun()) return
@@ -203,4 +203,9 @@ export class Attempt {
     const next = progressAfter(event)
     this.#progress = this.#starting && isBeforeStart(next) ? 'starting' : next
   }
+}
+
+function asKill(wished: Intent): Intent {
+  const { reason, endedBy } = wished
+  return endedBy === 'fence' ? { kind: 'kill', reason, endedBy } : { kind: 'kill', reason }
 }

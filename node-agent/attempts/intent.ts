@@ -8,7 +8,12 @@ export type Intent =
       /** Milliseconds between the graceful and the hard signal. */
       readonly graceMs: number
     }
-  | { readonly kind: 'kill'; readonly reason: string }
+  | {
+      readonly kind: 'kill'
+      readonly reason: string
+      /** Nobody asked for it: the attempt counts as lost then, not as killed. */
+      readonly endedBy?: 'fence'
+    }
 
 /** Whether `next` changes anything: a kill outranks a stop; of two stops the first counts. */
 export function outranks(next: Intent, present: Intent | undefined): boolean {

@@ -22,8 +22,10 @@ export async function live(attempt: Attempt, steps: Steps, parts: StepParts): Pr
 }
 
 async function fail(attempt: Attempt, step: Step, error: unknown, parts: StepParts): Promise<void> {
-  const killed = attempt.intent?.intent.kind === 'kill'
-  const reason = killed ? (attempt.intent?.intent.reason ?? '') : sentenceOf(error)
+  const intent = attempt.intent?.intent
+  const killed = intent?.kind === 'kill'
+  const fenced = killed && intent.endedBy === 'fence'
+  const reason = killed ? intent.reason : sentenceOf(error)
   if (!killed && !(error instanceof RpcError) && !(error instanceof Lost))
     parts.log.error('A step of a run failed', { attempt: attempt.key, step: step.name, error })
   const ended = attempt.starting === undefined || attempt.released || (await endTask(attempt, parts))
@@ -35,8 +37,8 @@ async function fail(attempt: Attempt, step: Step, error: unknown, parts: StepPar
       kind: 'failed',
       step: step.reportedAs,
       reason,
-      killed,
-      lost: !killed && error instanceof Lost,
+      killed: killed && !fenced,
+      lost: fenced || (!killed && error instanceof Lost),
       logBytes,
     },
     { released: true },
