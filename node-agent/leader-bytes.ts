@@ -30,7 +30,12 @@ export class LeaderBytes implements Bytes {
   }
 
   async *readObject(id: AttemptId, name: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    for await (const { data } of this.#leader().serverStream(readObject, { id, name }, { signal })) yield data
+    try {
+      for await (const { data } of this.#leader().serverStream(readObject, { id, name }, { signal }))
+        yield data
+    } catch (error) {
+      throw brokenOff(error)
+    }
   }
 
   async putOutputs(id: AttemptId, signal: AbortSignal): Promise<OutputsUpload> {
@@ -39,10 +44,10 @@ export class LeaderBytes implements Bytes {
     return {
       async send(part: OutputPart) {
         const wire = outputPartToWire(part)
-        await upload.write(first ? { id, ...wire } : wire)
+        await upload.write(first ? { id, ...wire } : wire).catch(rethrow)
         first = false
       },
-      finish: async () => (await upload.finish()).manifestSha256,
+      finish: async () => (await upload.finish().catch(rethrow)).manifestSha256,
       cancel: () => upload.cancel(),
     }
   }
@@ -51,4 +56,18 @@ export class LeaderBytes implements Bytes {
     if (this.#channel) return this.#channel
     throw new RpcError('UNAVAILABLE', 'The node has no link to a leader just now.')
   }
+}
+
+function rethrow(error: unknown): never {
+  throw brokenOff(error)
+}
+
+/**
+ * A coordinator that leads no more refuses nothing for good, and a call that was cancelled with its link was not refused at
+ * all: the link finds who leads, and then the same can be tried again. Where it was cancelled from here the signal says so.
+ */
+function brokenOff(error: unknown): unknown {
+  if (!(error instanceof RpcError)) return error
+  if (error.code !== 'CANCELLED' && error.trailers['leader-address'] === undefined) return error
+  return new RpcError('UNAVAILABLE', error.message, { cause: error })
 }

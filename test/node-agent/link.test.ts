@@ -197,6 +197,32 @@ test('silence ends nothing; a replaceable attempt alone is ended in time', async
   t.true(leader.hellos.at(-1)?.attempts.some((held) => attemptKey(held.id) === '1.1' && !held.released))
 })
 
+test('code and outputs that a coordinator refuses as it leads no more go to the next that leads', async (t) => {
+  const { leader, agent } = await makeNode(t)
+  agent.start()
+  await leader.until(() => leader.hellos.length === 1)
+  const assignment = assignmentOf(1, 'write model weights')
+  leader.leadsNoMore = true
+  leader.start(assignment)
+  await leader.until(() => leader.messages.includes('outputs refused'))
+  leader.leadsNoMore = false
+  await leader.until(() => leader.forgotten.includes('1.1'))
+  t.is(leader.story(assignment.id), whole)
+  t.is(leader.outputs.get('1.1')?.get('model')?.toString(), 'weights')
+  const code = {
+    kind: 'synced' as const,
+    ...{ repositoryName: 'r', workingDirectory: '', commitHash: 'b'.repeat(40) },
+    ...{ treeHash: 'c'.repeat(40), packSha256: 'a'.repeat(64), commitSubject: '' },
+  }
+  leader.leadsNoMore = true
+  leader.start(assignmentOf(2, 'true', { spec: { ...assignment.spec, code } }))
+  await leader.until(() => leader.messages.includes('code refused'))
+  leader.leadsNoMore = false
+  await leader.until(() => leader.story({ runId: 2, attempt: 1 }).includes('failed'))
+  const failed = leader.reportsOf({ runId: 2, attempt: 1 }).at(-1)?.event
+  t.regex(failed?.kind === 'failed' ? failed.reason : '', /There is no object/)
+})
+
 test('two agents do not share a folder, and a killed one does not keep it', async (t) => {
   const node = await makeNodeProcess(t)
   node.agent.start()
