@@ -14,7 +14,6 @@ const asked: readonly (readonly [string, (spec: RunSpec) => boolean])[] = [
   ['--rebuild', (spec) => spec.environment.rebuild],
   ['--github-url', (spec) => spec.code.kind === 'git'],
   ['--stop-condition', (spec) => spec.stopConditions.length > 0],
-  ['--auto-resume', (spec) => spec.limits.autoResume === 'on'],
   ['--distributed', (spec) => spec.nodeCount > 1],
   ['--tensorboard-dir', (spec) => spec.tensorboardDir !== undefined],
   ['--idempotent', (spec) => spec.idempotent],

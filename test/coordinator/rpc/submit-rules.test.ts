@@ -211,7 +211,6 @@ const laterOptions: readonly (readonly [Partial<RunSpec>, RegExp])[] = [
   [within({ rebuild: true }), /^--rebuild is/],
   [{ code: { kind: 'git', url: 'https://a/b', ref: '' } }, /^--github-url is/],
   [{ stopConditions: [[term]] }, /^--stop-condition is/],
-  [limits({ autoResume: 'on' }), /^--auto-resume is/],
   [{ nodeCount: 2 }, /^--distributed is/],
   [{ tensorboardDir: 'x' }, /^--tensorboard-dir is/],
   [{ idempotent: true }, /^--idempotent is/],
