@@ -12,6 +12,10 @@ export interface ProgramChoice {
   /** Where that file is written. */
   readonly folder: string
   readonly settings: object
+  /** Words before `node` that end by executing what follows them. */
+  readonly around?: readonly string[]
+  /** Words between `node` and the program. */
+  readonly nodeWords?: readonly string[]
 }
 
 export interface Failpoint {
@@ -44,11 +48,12 @@ export class Program {
   }
 
   start(failpoint?: Failpoint): void {
-    const { program, name, folder, settings } = this.#choice
+    const { program, name, folder, settings, around = [], nodeWords = [] } = this.#choice
     const file = join(folder, `${name}.json`)
     writeFileSync(file, JSON.stringify({ ...settings, ...(failpoint && { failpoint }) }))
     const main = fileURLToPath(new URL(`../../../${program}/main.js`, import.meta.url))
-    const child = spawn('setpriv', ['--pdeathsig=KILL', process.execPath, main, '--settings', file], {
+    const words = [...around, process.execPath, ...nodeWords, main, '--settings', file]
+    const child = spawn('setpriv', ['--pdeathsig=KILL', ...words], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env.PATH },
     })

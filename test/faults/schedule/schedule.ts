@@ -1,0 +1,232 @@
+import { setMaxListeners } from 'node:events'
+import { join } from 'node:path'
+import { systemClock } from '../../../common/clock.js'
+import { decode } from '../../../coordinator/core/record-codec.js'
+import type { Channel } from '../../../proto/channel.js'
+import type { Run__Output } from '../../../proto/gen/spell/v1/Run.js'
+import { isFinal, stateFromWire } from '../../../proto/model/run-state.js'
+import { method } from '../../../proto/wire.js'
+import { Chance } from '../support/rounds.js'
+import { type Submission, submitUntilAnswered, untilAnswered } from '../support/submitter.js'
+import { audit } from './audit.js'
+import { checkEnd } from './check-end.js'
+import { type ScheduleCluster, startScheduleCluster } from './cluster.js'
+import { clusterFaults } from './cluster-faults.js'
+import type { Fault } from './fault.js'
+import { Ledger, runOf } from './ledger.js'
+import { nodeFaults } from './node-faults.js'
+import { Recorder } from './recorder.js'
+import { Scene } from './scene.js'
+import { Watcher } from './watcher.js'
+import { makeWork } from './work.js'
+
+export const workCount = 50
+const clientCount = 5
+const watcherEvery = 6
+/** For everything to come to its end once nothing is broken any more. Milliseconds. */
+const settleMs = 60_000
+const scheduleMs = 240_000
+
+export interface ScheduleResult {
+  readonly seed: number
+  /** Broken promises, each a sentence. */
+  readonly faults: readonly string[]
+  /** What happened, for a line of print. */
+  readonly story: string
+  /** The programs' last sentences. */
+  readonly log: readonly string[]
+}
+
+/** Fifty runs on three nodes under two coordinators, and what befalls them in the order that the seed gives. */
+export async function runSchedule(seed: number): Promise<ScheduleResult> {
+  const cluster = await startScheduleCluster()
+  const recorder = new Recorder(cluster.etcd.endpoint, cluster.keys.prefix)
+  const broken = new AbortController()
+  setMaxListeners(0, broken.signal)
+  const late = systemClock.timer(scheduleMs, () => broken.abort(new Error('it takes too long')))
+  const schedule = new Schedule(seed, cluster, recorder, broken.signal)
+  const result = (faults: readonly string[]) => ({
+    ...{ seed, faults, story: schedule.story },
+    log: faults.length > 0 ? cluster.lastLines(40) : [],
+  })
+  try {
+    return result(await schedule.run())
+  } catch (error) {
+    const sentence = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    return result([...schedule.seenFaults, `the schedule broke off: ${sentence}`])
+  } finally {
+    late.cancel()
+    broken.abort(new Error('the schedule is over'))
+    await schedule.heal().catch(() => undefined)
+    await recorder.stop()
+    await cluster.stop()
+  }
+}
+
+const getMethod = method<object, Run__Output>('Runs', 'Get')
+
+interface Planned {
+  readonly name: string
+  readonly fault: Fault
+  readonly chance: Chance
+  readonly afterMs: number
+}
+
+class Schedule {
+  readonly #cluster: ScheduleCluster
+  readonly #recorder: Recorder
+  readonly #scene: Scene
+  readonly #submissions: readonly Submission[]
+  readonly #lanes: readonly (readonly Planned[])[]
+  readonly #pauses: readonly number[]
+  readonly #runIds: number[] = []
+  readonly #watchers: Watcher[] = []
+  readonly #steering: Promise<void>[] = []
+  readonly #told: string[] = []
+  readonly #startedAt = systemClock.monotonic()
+  readonly #seconds: Record<string, number> = {}
+  #next = 0
+  #end = ''
+
+  constructor(seed: number, cluster: ScheduleCluster, recorder: Recorder, signal: AbortSignal) {
+    const chance = new Chance(seed)
+    const ledger = new Ledger(join(cluster.folder, 'ledger'))
+    const works = makeWork(chance, workCount, ledger.file)
+    this.#cluster = cluster
+    this.#recorder = recorder
+    this.#scene = new Scene({ cluster, recorder, ledger, works, signal })
+    this.#submissions = works.map(({ index, spec }) => ({ requestId: `${seed}-${index}`, spec }))
+    this.#pauses = works.map(() => chance.between(0, 1_200))
+    this.#lanes = [plan(chance, clusterFaults, seed, 4), plan(chance, nodeFaults, seed, 2)]
+  }
+
+  get story(): string {
+    const times = Object.entries(this.#seconds).map(([what, seconds]) => `${what} ${seconds} s`)
+    return `${this.#told.join('; ')}. ${this.#end} (${times.join(', ')})`
+  }
+
+  get seenFaults(): readonly string[] {
+    const { coordinators, agents } = this.#cluster
+    const { faults, ledger } = this.#scene
+    return [
+      ...ledger.read().faults,
+      ...faults,
+      ...[...coordinators, ...agents].flatMap((each) => each.faults),
+    ]
+  }
+
+  heal(): Promise<void> {
+    return this.#scene.heal()
+  }
+
+  async run(): Promise<readonly string[]> {
+    const { coordinators, agents, keys } = this.#cluster
+    for (const kept of [...coordinators, ...agents]) kept.start()
+    const channels = Array.from({ length: clientCount }, (_, index) => this.#cluster.open(index))
+    const clients = Promise.all(channels.map((channel) => this.#client(channel)))
+    while (this.#scene.ledger.read().started.size < 5) await this.#scene.sleep(50)
+    this.#took('begun')
+    await Promise.all([clients, ...this.#lanes.map((lane) => this.#befall(lane))])
+    this.#took('faults')
+    await this.heal()
+    await Promise.all(this.#steering)
+    const stuck = await this.#untilArchived()
+    this.#took('archived')
+    const { revision } = await this.#cluster.client.range({ prefix: keys.prefix, limit: 1 })
+    const { signal } = this.#scene
+    if (stuck.length > 0) return [...this.seenFaults, ...this.#audit().faults, ...stuck]
+    await Promise.all(this.#watchers.map(({ over }) => over))
+    const checked = await checkEnd({
+      ...{ scene: this.#scene, channel: this.#cluster.open(1), submissions: this.#submissions },
+      ...{ runIds: this.#runIds, watchers: this.#watchers },
+    })
+    await Promise.race([this.#recorder.upTo(revision, signal), this.#scene.sleep(5_000)])
+    const audited = this.#audit()
+    this.#took('checked')
+    this.#end = `${checked.repeated} repeated, ${checked.interrupted} interrupted, ${audited.terms} terms, ${audited.commits} commits`
+    const ends = [...coordinators, ...agents].flatMap((each) => each.faults)
+    return [...checked.faults, ...audited.faults, ...ends]
+  }
+
+  #audit() {
+    return audit(this.#recorder.changes, this.#cluster.keys)
+  }
+
+  async #client(channel: Channel): Promise<void> {
+    const { signal, works } = this.#scene
+    for (let index = this.#next++; index < workCount; index = this.#next++) {
+      const [submission, work] = [this.#submissions[index], works[index]]
+      if (!submission || !work) return
+      const { runId } = await submitUntilAnswered(channel, submission, signal)
+      this.#runIds[index] = runId
+      if (work.steer) this.#steering.push(this.#steer(channel, runId, work.steer))
+      if (index % watcherEvery === 0) this.#watchers.push(new Watcher(channel, runId, signal))
+      await this.#scene.sleep(this.#pauses[index] ?? 0)
+    }
+  }
+
+  /** Once everybody knows that it runs: a stop of what does not run yet is a kill. */
+  async #steer(channel: Channel, runId: number, steer: 'Stop' | 'Kill'): Promise<void> {
+    const { signal, ledger } = this.#scene
+    const deadline = { deadlineMs: 3_000, signal }
+    const isReady = () => [...ledger.read().ready].some((key) => runOf(key) === runId)
+    for (;;) {
+      const { state } = await untilAnswered(() => channel.call(getMethod, { runId }, deadline), signal)
+      // Its machine may have lost power meanwhile.
+      if (isFinal(stateFromWire(state))) return
+      if (state === 'RUNNING' && isReady()) break
+      await this.#scene.sleep(100)
+    }
+    const call = method('Runs', steer)
+    await untilAnswered(() => channel.call(call, { runIds: [runId] }, deadline), signal)
+  }
+
+  async #befall(lane: readonly Planned[]): Promise<void> {
+    for (const { name, fault, chance, afterMs } of lane) {
+      await this.#scene.sleep(afterMs)
+      const beganAt = systemClock.monotonic()
+      const told = await fault(this.#scene, chance)
+      this.#told.push(`${name} (${seconds(beganAt)} s): ${told}`)
+    }
+  }
+
+  /** Sentences about those that have not left etcd in time. */
+  async #untilArchived(): Promise<readonly string[]> {
+    const { client, keys } = this.#cluster
+    const until = systemClock.monotonic() + settleMs
+    for (;;) {
+      const { entries } = await client.transact({ compares: [], reads: [keys.counter] })
+      const newest = entries[0] ? decode<{ newest: number }>(entries[0].value, keys.counter).newest : 0
+      const { entries: left } = await client.range({ prefix: keys.runs, limit: 100 })
+      if (newest >= workCount && left.length === 0) return []
+      if (systemClock.monotonic() > until)
+        return left.filter(({ key }) => key.endsWith('status')).map(({ value }) => `left in etcd: ${value}`)
+      await this.#scene.sleep(50)
+    }
+  }
+
+  #took(what: string): void {
+    this.#seconds[what] = seconds(this.#startedAt)
+  }
+}
+
+const seconds = (since: number) => Math.round((systemClock.monotonic() - since) / 100) / 10
+
+/** The first of its kind goes by the seed, so that seeds in a row meet every kind; the others are drawn. */
+function plan(
+  chance: Chance,
+  kinds: Readonly<Record<string, Fault>>,
+  seed: number,
+  count: number,
+): readonly Planned[] {
+  const names = Object.keys(kinds)
+  const planned: Planned[] = []
+  for (let index = 0; index < count; index += 1) {
+    const at = index === 0 ? seed % names.length : chance.between(0, names.length - 1)
+    const name = names[at] ?? ''
+    const fault = kinds[name]
+    const own = new Chance(chance.between(0, 2 ** 31))
+    if (fault) planned.push({ name, fault, chance: own, afterMs: chance.between(100, 800) })
+  }
+  return planned
+}
