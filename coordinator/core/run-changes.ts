@@ -104,7 +104,9 @@ export function applyReport(record: RunRecord, report: Report, when: When): RunR
   const released = report.released ? release(counted, report.id.attempt) : counted
   if (isFinal(record.state)) return afterTheEnd(released, report.event)
   if (report.event.kind === 'failed' && report.event.lost) {
-    return loseAttempt(released, report.event.reason, when)
+    const lost = loseAttempt(released, report.event.reason, when)
+    // What it had printed is still on its way: who follows the run is told how much of it there is.
+    return isFinal(lost.state) ? { ...lost, logBytes: report.event.logBytes || lost.logBytes } : lost
   }
   if (report.event.kind === 'finished' && record.endedBy === 'fence') {
     return loseAttempt(released, 'It was ended because its node could not reach the cluster', when)
@@ -188,6 +190,7 @@ function afterTheEnd(record: RunRecord, event: ReportEvent): RunRecord {
       logBytes: record.logBytes || event.logBytes,
     }
   }
+  if (event.kind === 'failed') return { ...record, logBytes: record.logBytes || event.logBytes }
   if (event.kind !== 'saved' || event.manifestSha256 === undefined) return record
   if (record.manifestSha256 !== undefined) return record
   return {

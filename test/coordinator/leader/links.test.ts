@@ -5,6 +5,7 @@ import {
   ann,
   attempt,
   ended,
+  failed,
   gpus,
   inventory,
   resumable,
@@ -62,6 +63,24 @@ test('a node that comes back without a run has lost it', async (t) => {
   })
   t.is((await leader.nodes())[0]?.runIds.length, 0)
 })
+
+for (const when of ['when it is told', 'when its node was given up before'])
+  test(`of an interrupted run it is known ${when} how much it had printed`, async (t) => {
+    const world = new World()
+    const leader = world.lead({ abandonAfterMs: 600_000 })
+    const agent = new Agent('n1', inventory())
+    await agent.connect(leader)
+    await submit(leader)
+    await settle()
+    await agent.reach(attempt(1), 'running')
+    if (when !== 'when it is told') {
+      agent.disconnect()
+      await world.clock.advance(601_000)
+      await agent.connect(leader)
+    }
+    await agent.report(attempt(1), failed({ lost: true, reason: 'restarted', logBytes: 77 }))
+    t.like(await leader.run(1), { state: 'interrupted', logBytes: 77 })
+  })
 
 test('a resumable run that was lost is repeated under its id, and the old attempt no longer counts', async (t) => {
   const world = new World()
