@@ -3,12 +3,10 @@ import { once } from 'node:events'
 import {
   appendFileSync,
   existsSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statfsSync,
-  statSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -16,6 +14,7 @@ import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
 import { execa } from 'execa'
 import type { Task } from '../../node-agent/runtimes/runtime.js'
+import { pidOf, processesIn } from '../fixtures/processes.js'
 import type { Starting } from '../fixtures/starting-process.js'
 import type { RuntimeCase } from './runtime-contract.js'
 import { type Bench, never, output, outputHash, until, untilOutput } from './runtime-under-test.js'
@@ -59,18 +58,6 @@ async function stopSaves(t: ExecutionContext, bench: Bench, command: string): Pr
   t.is(readFileSync(join(task.spellFolder, 'ckpt'), 'utf8'), 'whole checkpoint', command)
   t.true(said(task).endsWith('saved\n'), `${command}: ${output(task)}`)
   t.false(output(task).includes('after'), command)
-}
-
-/** The machine's own id of a process with this command line, whatever it is called in a container. */
-function pidOf(commandLine: string): number | undefined {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  return pids.map(Number).find((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === commandLine
-    } catch {
-      return false
-    }
-  })
 }
 
 /** Bytes that no text has, and lines of a mebibyte. */
@@ -167,7 +154,7 @@ export const processContract: Readonly<Record<string, RuntimeCase>> = {
     t.is((await bench.runtime.wait(task.id, never)).exitCode, 0)
     t.is(said(task), 'end\n')
     t.is(readFileSync(join(task.spellFolder, 'told'), 'utf8'), 'told\n')
-    t.deepEqual(processesIn(task), [])
+    t.deepEqual(processesIn(task.spellFolder), [])
   },
 
   'a terminate reaches what left the session, and kill what is deaf there': async (t, bench) => {
@@ -337,18 +324,4 @@ async function onSmallDisk(t: ExecutionContext, bench: Bench, body: () => Promis
   } finally {
     await execa('umount', ['--lazy', bench.folder])
   }
-}
-
-/** Processes that work in the task's folder. A container's folder has the same inode, wherever it is mounted. */
-function processesIn(task: Task): readonly string[] {
-  const { ino, dev } = statSync(task.spellFolder)
-  return readdirSync('/proc').filter((name) => {
-    if (!/^\d+$/.test(name)) return false
-    try {
-      const folder = statSync(`/proc/${name}/cwd`)
-      return folder.ino === ino && folder.dev === dev
-    } catch {
-      return false
-    }
-  })
 }
