@@ -2,6 +2,7 @@ import type { Timer } from '../common/clock.js'
 import { RpcError } from '../common/errors.js'
 import { type AttemptId, attemptKey } from '../proto/model/attempt.js'
 import type { ToAgent } from '../proto/model/link.js'
+import type { RunSpec } from '../proto/model/run-spec.js'
 import type { AgentSession } from './agents/agent-session.js'
 import { isAhead } from './agents/hello.js'
 import { LinkSession } from './agents/link-session.js'
@@ -21,6 +22,7 @@ import { nodeViews } from './leader/node-views.js'
 import { placeRuns } from './leader/place.js'
 import * as projects from './leader/projects.js'
 import { expectNothingOfRemoved } from './leader/remove-node.js'
+import { requestHashes, unsealedSpec } from './leader/sealed-env.js'
 import { maySteer, steerRuns } from './leader/steer.js'
 import { answeredBefore, submitRun } from './leader/submit.js'
 import type { Term } from './leader/term.js'
@@ -104,6 +106,18 @@ export class Leader {
     const found = await lookUp(this.#term, id)
     if (!found) throw noSuchRun(this.#term, id)
     return this.#seen(viewFound(this.#term, found))
+  }
+
+  /** Its environment variables with their values: for whoever may see them. */
+  async environmentOf(id: number): Promise<RunSpec['env']> {
+    const found = await lookUp(this.#term, id)
+    if (!found) throw noSuchRun(this.#term, id)
+    return unsealedSpec(this.#term.parts.trust.clusterKey, found.origin).env
+  }
+
+  /** FAILED_PRECONDITION: it has secrets, and there is no key to seal them with. */
+  requestHashes(spec: RunSpec, content: string): Pick<RequestName, 'requestHash' | 'earlierHash'> {
+    return requestHashes(this.#term.parts.trust.clusterKey, spec, content)
   }
 
   async list(filter: RunFilter): Promise<RunPage> {

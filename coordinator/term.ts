@@ -6,6 +6,7 @@ import type { AttemptLine } from '../proto/model/link.js'
 import type { ObjectStore } from '../spellfs/object-store.js'
 import type { User } from './core/records.js'
 import type { Trust } from './leader/authority.js'
+import { checkClusterKey } from './leader/key-check.js'
 import { LoadedState } from './leader/loaded-state.js'
 import type { Memory } from './leader/memory.js'
 import { Leader } from './leader.js'
@@ -57,6 +58,7 @@ export async function startTerm(
 ): Promise<RunningTerm> {
   const loaded = new LoadedState(leaderSettings(settings), parts)
   const { commitValue } = await loadState({ ...parts, leadership }, (entry) => loaded.take(entry))
+  const keyPut = checkClusterKey(parts.trust.clusterKey, loaded.memory.keyCheck, parts.keys)
   // Only before anything was ever committed may a directory be made the store: an unmounted disk looks like a new one.
   // Whoever is killed before its first commit leaves that to the next leader. Where it can't be done the term ends: a first
   // commit without a mark would leave the cluster without a store for ever.
@@ -95,6 +97,7 @@ export async function startTerm(
     if (loaded.memory.restored) await leader.keeping.recoverArchive()
     leader.start()
     await leader.joins.keepAuthorityKey()
+    if (keyPut) await queue.add({ puts: [keyPut], deletes: [] })
     await seeToBootstrapUser(settings, loaded.memory, { leader, clock: parts.clock })
     leadership.assertLeading()
   } catch (error) {

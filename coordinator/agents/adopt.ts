@@ -3,6 +3,7 @@ import type { Assignment } from '../../proto/model/attempt.js'
 import { encodeStatus } from '../core/record-codec.js'
 import type { RunOrigin, RunRecord } from '../core/records.js'
 import { advance, newRun } from '../core/run-changes.js'
+import { sealedSpec } from '../leader/sealed-env.js'
 import { maxSpecBytes } from '../leader/submit.js'
 import type { Term } from '../leader/term.js'
 import type { Put } from '../leader/types.js'
@@ -16,6 +17,7 @@ const maxAdoptedBytes = maxSpecBytes + 128 * 1024
  * Takes over an attempt that a node runs and the leader does not know: etcd was restored from a backup older than the run
  * or than the attempt. It goes on as it is; its next reports say how far it is. Gives what is to be committed beside it;
  * undefined: the attempt does not count, and is to be ended. RESOURCE_EXHAUSTED: nobody can have submitted so much.
+ * FAILED_PRECONDITION: it has environment variables, and there is no key to seal them with.
  */
 export function adopt(
   term: Term,
@@ -33,8 +35,8 @@ export function adopt(
       creator: assignment.creator,
       createdAtMs: assignment.createdAtMs,
       requestId: '',
-      spec,
     },
+    ...sealedSpec(term.parts.trust.clusterKey, id.runId, spec),
   }
   const originPut = writes.originPut(origin)
   const before =

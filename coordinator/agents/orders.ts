@@ -2,6 +2,7 @@ import type { Assignment } from '../../proto/model/attempt.js'
 import type { Order } from '../../proto/model/link.js'
 import { wantedOf } from '../core/wanted.js'
 import type { RunEntry } from '../leader/run-book.js'
+import { unsealedSpec } from '../leader/sealed-env.js'
 import type { Term } from '../leader/term.js'
 
 /** What is wanted of these runs' newest attempts now. Made before the commit, sent after it by calling the result. */
@@ -31,14 +32,14 @@ export function orderFor(term: Term, entry: RunEntry): Order {
   }
 }
 
-function assignmentOf({ settings, memory }: Term, { origin, record }: RunEntry): Assignment {
+function assignmentOf({ settings, memory, parts }: Term, { origin, record }: RunEntry): Assignment {
   const holding = record.holdings.find(({ attempt }) => attempt === record.attempt)
   const { limits } = origin.spec
   return {
     id: { runId: record.id, attempt: record.attempt },
     creator: origin.creator,
     createdAtMs: origin.createdAtMs,
-    spec: origin.spec,
+    spec: unsealedSpec(parts.trust.clusterKey, origin),
     defaultImage: memory.settings.get('default-image') ?? '',
     cpus: holding?.cpus ?? 0,
     memoryBytes: holding?.memoryBytes ?? 0,

@@ -8,30 +8,45 @@ import type { RunOrigin, RunRecord } from './records.js'
 
 export const schemaVersion = 1
 
+/** Of a run whose environment variables are sealed: a coordinator that would hand them on as they are must not lead. */
+const sealedSchemaVersion = 2
+
 export function encode(record: object): string {
   return JSON.stringify({ v: schemaVersion, ...record })
 }
 
 /** FAILED_PRECONDITION: a record of an unknown version. Throws on what is none at all. `what` names it in the error. */
 export function decode<T>(value: string, what: string): T {
+  return decodeOf<T>([schemaVersion], value, what).record
+}
+
+function decodeOf<T>(
+  versions: readonly number[],
+  value: string,
+  what: string,
+): { readonly record: T; readonly version: number } {
   const parsed: unknown = JSON.parse(value)
   const version = typeof parsed === 'object' && parsed !== null && 'v' in parsed ? parsed.v : undefined
-  if (version !== schemaVersion) {
+  if (typeof version !== 'number' || !versions.includes(version)) {
     throw new RpcError(
       'FAILED_PRECONDITION',
-      `The record ${what} has schema version ${String(version)}; this coordinator reads ${schemaVersion}. Upgrade it.`,
+      `The record ${what} has schema version ${String(version)}; this coordinator reads ${versions.join(', ')}. Upgrade it.`,
     )
   }
   const { v: _, ...record } = parsed as { v: number }
-  return record as T
+  return { record: record as T, version }
 }
 
-export const encodeOrigin = (origin: RunOrigin): string => encode(origin)
+export function encodeOrigin({ envSealed, ...origin }: RunOrigin): string {
+  return JSON.stringify({ v: envSealed ? sealedSchemaVersion : schemaVersion, ...origin })
+}
 
 export function decodeOrigin(value: string, what: string): RunOrigin {
-  const { spec, ...rest } = decode<RunOrigin>(value, what)
+  const { record, version } = decodeOf<RunOrigin>([schemaVersion, sealedSchemaVersion], value, what)
+  const { spec, ...rest } = record
   return {
     ...rest,
+    ...(version === sealedSchemaVersion && { envSealed: true }),
     spec: {
       ...spec,
       // JSON has no undefined: fields that were left out come back as what they were.

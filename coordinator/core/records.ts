@@ -29,7 +29,9 @@ export interface RunOrigin {
   readonly creator: string
   readonly createdAtMs: number
   readonly requestId: string
+  /** Values of environment variables are sealed, except in records of earlier versions. */
   readonly spec: RunSpec
+  readonly envSealed?: true
 }
 
 export type EndedBy = 'itself' | 'stop' | 'timeout' | 'disk_limit' | 'fence'

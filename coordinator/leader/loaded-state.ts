@@ -96,6 +96,9 @@ function readersOf(memory: Memory, keys: Keys): readonly Reader[] {
     reader<object>(keys.restored, () => {
       memory.restored = true
     }),
+    reader<{ sealed: string }>(keys.keyCheck, ({ sealed }) => {
+      memory.keyCheck = sealed
+    }),
     reader<{ newest: number }>(keys.counter, ({ newest }) => {
       memory.counter = newest
     }),

@@ -34,6 +34,8 @@ export class Memory {
   /** As etcd has it. */
   sealedAuthorityKey: string | undefined
   readonly edits = new Map<number, RunEdit>()
+  /** What a coordinator with the right key can unseal; undefined: nothing was ever sealed. */
+  keyCheck: string | undefined
   /** The newest run's id. */
   counter = 0
   /** etcd was made from a backup, and nobody has repaired the counter since. */

@@ -20,10 +20,10 @@ export class RequestIds {
     return this.#known.size
   }
 
-  /** The run that this request made; undefined: it is new. ALREADY_EXISTS: the id was used for another request. */
-  find(user: string, requestId: string, hash: string): number | undefined {
+  /** The run that this request made, by any of its hashes; undefined: it is new. ALREADY_EXISTS: the id was used for another request. */
+  find(user: string, requestId: string, hashes: readonly (string | undefined)[]): number | undefined {
     const known = this.#known.get(`${user}/${requestId}`)
-    if (known && known.hash !== hash) {
+    if (known && !hashes.includes(known.hash)) {
       throw new RpcError(
         'ALREADY_EXISTS',
         `The request id ${requestId} was used for another request, which made run ${known.runId}.`,

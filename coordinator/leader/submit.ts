@@ -5,6 +5,7 @@ import { encode } from '../core/record-codec.js'
 import type { Project, RequestRecord, RunOrigin } from '../core/records.js'
 import { newRun } from '../core/run-changes.js'
 import type { Memory } from './memory.js'
+import { sealedSpec } from './sealed-env.js'
 import type { Term } from './term.js'
 import type { Put, RequestName, Submission, Submitted } from './types.js'
 
@@ -24,12 +25,10 @@ export async function submitRun(term: Term, submission: Submission): Promise<Sub
   checkRoom(term)
   const demand = checkMachine(memory, spec)
   const nowMs = parts.clock.now()
+  const id = memory.counter + 1
   const origin: RunOrigin = {
-    id: memory.counter + 1,
-    creator: user.name,
-    createdAtMs: nowMs,
-    requestId,
-    spec,
+    ...{ id, creator: user.name, createdAtMs: nowMs, requestId },
+    ...sealedSpec(parts.trust.clusterKey, id, spec),
   }
   const specPut = writes.originPut(origin)
   const specBytes = Buffer.byteLength(specPut.value)
@@ -74,8 +73,8 @@ export async function submitRun(term: Term, submission: Submission): Promise<Sub
  * ALREADY_EXISTS when its id was used for another.
  */
 export function answeredBefore(term: Term, request: RequestName): Promise<Submitted> | undefined {
-  const { user, requestId, requestHash } = request
-  const runId = term.memory.requests.find(user.name, requestId, requestHash)
+  const { user, requestId, requestHash, earlierHash } = request
+  const runId = term.memory.requests.find(user.name, requestId, [requestHash, earlierHash])
   if (runId === undefined) return undefined
   return term.writes.seen().then(() => ({ runId, repeated: true, warnings: [] }))
 }

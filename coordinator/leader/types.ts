@@ -134,6 +134,8 @@ export interface RequestName {
   readonly requestId: string
   /** Of the whole request, so that another one under the same id is noticed. */
   readonly requestHash: string
+  /** As an earlier version made it: a client may ask again while coordinators are being upgraded. */
+  readonly earlierHash?: string | undefined
 }
 
 export interface Submission extends RequestName {

@@ -56,7 +56,9 @@ async function getRun(request: GetRunRequest__Output, call: UserCall): Promise<o
       'PERMISSION_DENIED',
       `Values of environment variables are shown to the run's owner only: ${run.creator}.`,
     )
-  return runToWire(run, { env: request.showEnv })
+  if (!request.showEnv) return runToWire(run)
+  const env = await call.leader.environmentOf(run.id)
+  return runToWire({ ...run, spec: { ...run.spec, env } }, { env: true })
 }
 
 function steer(action: SteerAction) {

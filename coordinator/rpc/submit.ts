@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { RpcError } from '../../common/errors.js'
 import { runSpecFromWire } from '../../proto/convert/run-spec.js'
 import type { SubmitRequest__Output } from '../../proto/gen/spell/v1/SubmitRequest.js'
@@ -33,7 +32,7 @@ export async function submit(
   if (!request.spec) throw new RpcError('INVALID_ARGUMENT', 'spec is missing.', { field: 'spec' })
   const spec = runSpecFromWire(request.spec)
   const content = contentOf(spec)
-  const name = { user: call.user, requestId, requestHash: createHash('sha256').update(content).digest('hex') }
+  const name = { user: call.user, requestId, ...call.leader.requestHashes(spec, content) }
   // A run that was accepted is answered whatever would be said of it today.
   const before = call.leader.answeredBefore(name)
   if (before) return answerOf(await before)

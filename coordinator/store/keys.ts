@@ -22,6 +22,8 @@ export function makeKeys(prefix: string) {
     restored: `${prefix}restored`,
     /** The newest run's id. */
     counter: `${prefix}counter`,
+    /** Sealed with the cluster's key: whoever has another one must not lead. */
+    keyCheck: `${prefix}key-check`,
     runs: `${prefix}run/`,
     runSpec: (runId: number) => `${prefix}run/${padded(runId)}/spec`,
     runStatus: (runId: number) => `${prefix}run/${padded(runId)}/status`,

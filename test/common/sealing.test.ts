@@ -4,6 +4,7 @@ import test from 'ava'
 import {
   clusterKeyText,
   isSealed,
+  keyedHash,
   newClusterKey,
   readClusterKey,
   seal,
@@ -43,4 +44,16 @@ test('a key is read from its file; anything else is refused with the name of the
   t.deepEqual(readClusterKey(file), key)
   await writeFile(file, 'short\n')
   t.throws(() => readClusterKey(file), { message: /cluster\.key holds no cluster key/ })
+})
+
+test('a keyed hash is the same for the same key, purpose and text', (t) => {
+  const hash = keyedHash(key, 'request', 'text')
+  t.regex(hash, /^[0-9a-f]{64}$/)
+  t.is(keyedHash(key, 'request', 'text'), hash)
+  for (const other of [
+    keyedHash(newClusterKey(), 'request', 'text'),
+    keyedHash(key, 'other', 'text'),
+    keyedHash(key, 'request', 'texts'),
+  ])
+    t.not(other, hash)
 })

@@ -180,9 +180,13 @@ test('a spec of any kind comes back as it was, from memory and from etcd', async
   })
   const leader = world.lead()
   await leader.submit({ user: ann, requestId: 'r', requestHash: 'h', spec: full })
-  t.deepEqual((await leader.run(1)).spec, full)
+  const kept = async (from: typeof leader) => ({
+    ...(await from.run(1)).spec,
+    env: await from.environmentOf(1),
+  })
+  t.deepEqual(await kept(leader), full)
   const next = world.lead()
-  t.deepEqual((await next.run(1)).spec, full)
+  t.deepEqual(await kept(next), full)
   t.deepEqual((await next.run(1)).labels, ['x'])
   const agent = new Agent('n1', inventory({ gpus: gpus(1) }))
   await agent.connect(next)
