@@ -32,7 +32,7 @@ export class Api {
     this.#channel = new Channel({
       addresses: login.addresses,
       tls: { ca: login.ca },
-      token: login.token,
+      ...(login.token !== '' && { token: login.token }),
       clock: world.clock,
     })
   }

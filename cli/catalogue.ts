@@ -19,6 +19,7 @@ const files: Readonly<Record<CommandName, () => Promise<CommandFile>>> = {
   whoami: () => import('./commands/whoami.js'),
   status: () => import('./commands/status.js'),
   context: () => import('./commands/context.js'),
+  'access-tokens': () => import('./commands/access-tokens.js'),
   cluster: () => import('./commands/cluster.js'),
   node: () => import('./commands/node.js'),
   coordinator: () => import('./commands/coordinator.js'),

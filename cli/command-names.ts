@@ -17,6 +17,7 @@ export const commandNames = {
   whoami: 'Show who is logged in',
   status: 'Show how many runs there are and may be',
   context: 'Choose between clusters',
+  'access-tokens': 'Make and end tokens for programs that act for you',
   cluster: 'Bring up and administer a cluster',
   node: 'Show and administer the machines of the cluster',
   coordinator: 'Make this machine a coordinator, and start it',
@@ -29,7 +30,6 @@ export type CommandName = keyof typeof commandNames
 
 /** Commands of the original that this version does not have yet. They are refused by name. */
 export const laterCommands: readonly string[] = [
-  'access-tokens',
   'hyper',
   'jupyter',
   'keys',

@@ -7,10 +7,14 @@ type Variables = Readonly<Record<string, string | undefined>>
 export interface ClientSettings {
   /** The client's directory, `~/.spell` unless SPELL_DIR names another. */
   readonly directory: string
-  /** SPELL_TOKEN: instead of the context's token. */
+  /** SPELL_TOKEN: instead of the context's token; may say where its cluster is (common/portable-token.ts). */
   readonly token: string | undefined
-  /** SPELL_BASE_URL: `host:port` or `https://host:port`, instead of the context's addresses. */
+  /** SPELL_BASE_URL: `host:port` or `https://host:port`, several with commas, instead of the context's addresses. */
   readonly baseUrl: string | undefined
+  /** SPELL_CA_HASH: SHA-256 of the authority to trust. */
+  readonly caHash: string | undefined
+  /** SPELL_CA_FILE: the authority to trust, in PEM. */
+  readonly caFile: string | undefined
   /** SPELL_OWNER: instead of `owner` in the config. */
   readonly owner: string | undefined
   /** NO_COLOR, see https://no-color.org */
@@ -29,6 +33,8 @@ export function clientSettings(variables: Variables = process.env): ClientSettin
     directory: resolve(given('SPELL_DIR') ?? defaultDirectory(given('APPDATA'))),
     token: given('SPELL_TOKEN'),
     baseUrl: given('SPELL_BASE_URL'),
+    caHash: given('SPELL_CA_HASH'),
+    caFile: given('SPELL_CA_FILE'),
     owner: given('SPELL_OWNER'),
     noColor: given('NO_COLOR') !== undefined,
     utf8: isUtf8(given('LC_ALL') ?? given('LC_CTYPE') ?? given('LANG')),

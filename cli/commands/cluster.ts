@@ -11,6 +11,7 @@ import { addCoordinatorToken } from '../machines/commands.js'
 import { humanBytes } from '../output/bytes.js'
 import { printable } from '../output/style.js'
 import { table } from '../output/table.js'
+import { addUserCommands } from '../people/user-commands.js'
 import type { World } from '../world.js'
 
 const examples = `
@@ -19,6 +20,8 @@ Examples:
   spell cluster init --name lab --store /srv/spell
   spell cluster status
   spell cluster set default-image python:3.11
+  spell cluster set private true
+  spell cluster user add ann
   spell cluster machine-type list
   spell cluster backup lab-monday.db
 `
@@ -33,6 +36,7 @@ export function build(world: World): Command {
   addInit(world, cluster)
   addCoordinatorToken(world, cluster)
   setCommand(world, cluster)
+  addUserCommands(world, cluster)
   const types = defineBelow(world, cluster, 'machine-type', 'The types of machines that runs can ask for.')
   listTypes(world, types)
   for (const name of ['add', 'scale', 'delete', 'get-token'])
@@ -45,7 +49,7 @@ export function build(world: World): Command {
 
 function setCommand(world: World, cluster: Command): void {
   const command = defineBelow(world, cluster, 'set', 'Change a setting of the cluster.')
-    .argument('<name>', 'such as default-image')
+    .argument('<name>', 'default-image or private')
     .argument('<value>', 'its new value; empty: back to the default')
     .option('--json', 'as a JSON object')
   command.action(async (name: string, value: string) => {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { define } from '../define.js'
 import { addCoordinatorCommands } from '../machines/commands.js'
+import { addResetAdmin } from '../people/reset-admin.js'
 import type { World } from '../world.js'
 
 const example = `
@@ -9,6 +10,7 @@ const example = `
 Examples:
   spell coordinator join alpha:7000 --ca-hash 9f2c...
   spell coordinator start
+  spell coordinator reset-admin grace
 `
 
 export function build(world: World): Command {
@@ -18,5 +20,6 @@ export function build(world: World): Command {
     'Make this machine a coordinator, and start it.',
   ).addHelpText('after', example)
   addCoordinatorCommands(world, coordinator)
+  addResetAdmin(world, coordinator)
   return coordinator
 }

@@ -1,15 +1,17 @@
-import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { messageOf } from '../../common/errors.js'
+import { type PortableToken, readToken } from '../../common/portable-token.js'
 import type { ClusterInfo__Output } from '../../proto/gen/spell/v1/ClusterInfo.js'
+import type { LogInResponse__Output } from '../../proto/gen/spell/v1/LogInResponse.js'
 import type { User__Output } from '../../proto/gen/spell/v1/User.js'
 import { Api } from '../api.js'
 import { addContext, type ClientConfig, currentContext, readConfig } from '../config.js'
 import { define } from '../define.js'
 import { Failure, Quit } from '../failure.js'
-import { authoritiesAt, normalHash } from '../login/authority.js'
-import { addressOf } from '../login/find-login.js'
+import { authorityByHash, firstReached, readAuthority } from '../login/authority.js'
+import { addressesIn, contextAt } from '../login/find-login.js'
+import { isLoginCode } from '../login/login-code.js'
 import { askLine, askSecret, confirm } from '../output/ask.js'
 import { printable } from '../output/style.js'
 import { userAsJson } from '../output/user-json.js'
@@ -25,38 +27,42 @@ interface LoginOptions {
 }
 
 const examples = `
-The hash of the cluster's authority and a token come from its administrator.
+The whole command, and a login code to type when it asks, come from the cluster's administrator. An access token does as well
+as a code; one that "spell access-tokens create" made knows its cluster, and needs neither address nor hash.
 
 Examples:
   spell login gpus.example.org:7000 --ca-hash sha256:9f2c...
-  spell login gpus.example.org:7000 --ca-hash sha256:9f2c... --token-stdin < token
+  spell login 10.0.0.1:7000,10.0.0.2:7000 --ca-hash sha256:9f2c...
+  spell login --token-stdin < token
 `
 
 export function build(world: World): Command {
   const command = define(world, 'login', 'Log in to a cluster.')
-    .argument('[address]', 'host:port of a coordinator (default: of the current context)')
+    .argument('[addresses]', 'host:port of coordinators, with commas (default: of the current context)')
     .option('--ca-hash <hash>', "SHA-256 of the cluster's certificate authority")
     .option('--ca <file>', "the cluster's certificate authority itself, in PEM")
-    .option('--token-stdin', 'read the token from standard input')
+    .option('--token-stdin', 'read the login code or the token from standard input')
     .option('--name <name>', "name of the context (default: the cluster's name)")
     .option('--json', 'as a JSON object')
     .addHelpText('after', examples)
-  return command.action(async (address: string | undefined) => {
-    await logIn(world, address, command.opts<LoginOptions>())
+  return command.action(async (addresses: string | undefined) => {
+    await logIn(world, addresses, command.opts<LoginOptions>())
   })
 }
 
 async function logIn(world: World, written: string | undefined, options: LoginOptions): Promise<void> {
   const config = await readConfig(world.settings.directory)
-  const addresses = addressesFor(world, config, written, options)
-  const address = addresses[0] ?? ''
-  const ca = await trusted(world, config, address, options)
-  const token = await tokenFrom(world, options)
-  const api = new Api(world, { contextName: undefined, addresses: [address], ca, token, config })
+  const given = await givenSecret(world, options)
+  const addresses = addressesFor(world, config, { written, given, options })
+  const ca = await trusted(world, config, { addresses, given, options })
+  const secret = given?.secret ?? (await typedSecret(world))
+  const login = { contextName: undefined, addresses, ca, config }
+  const token = isLoginCode(secret) ? await spend(new Api(world, { ...login, token: '' }), secret) : secret
+  const api = new Api(world, { ...login, token })
   const user = await api.call<User__Output>('Account', 'WhoAmI', {})
   const cluster = await api.call<ClusterInfo__Output>('Cluster', 'Get', {})
-  const known = config.contexts.find((context) => context.addresses.includes(address))
-  const name = options.name ?? known?.name ?? (cluster.name || address)
+  const known = contextAt(config, addresses)
+  const name = options.name ?? known?.name ?? (cluster.name || (addresses[0] ?? ''))
   const all = [...new Set([...addresses, ...cluster.coordinators.map((each) => each.userAddress)])]
   const context = { name, addresses: all.filter((each) => each !== ''), ca, token, userName: user.name }
   const dir = known?.name === name ? known.dir : undefined
@@ -66,14 +72,29 @@ async function logIn(world: World, written: string | undefined, options: LoginOp
   world.stdout.write(`${options.json ? json() : hello}\n`)
 }
 
+/** Gives the token that the code is good for, once. */
+async function spend(api: Api, code: string): Promise<string> {
+  try {
+    const request = { code, label: hostname() }
+    return (await api.call<LogInResponse__Output>('People', 'LogIn', request)).token
+  } finally {
+    api.close()
+  }
+}
+
+interface Asked {
+  readonly given: PortableToken | undefined
+  readonly options: LoginOptions
+}
+
 function addressesFor(
   world: World,
   config: ClientConfig,
-  written: string | undefined,
-  options: LoginOptions,
+  { written, given, options }: Asked & { readonly written: string | undefined },
 ): readonly string[] {
-  const given = written ?? world.settings.baseUrl
-  if (given !== undefined) return [addressOf(given)]
+  const named = written ?? world.settings.baseUrl
+  if (named !== undefined) return addressesIn(named)
+  if (given && given.addresses.length > 0 && options.context === undefined) return given.addresses
   const known = currentContext(config, options.context)?.addresses ?? []
   if (known.length > 0) return known
   throw new Failure('usage', 'Name a coordinator: spell login HOST:PORT --ca-hash HASH')
@@ -83,23 +104,16 @@ function addressesFor(
 async function trusted(
   world: World,
   config: ClientConfig,
-  address: string,
-  options: LoginOptions,
+  { addresses, given, options }: Asked & { readonly addresses: readonly string[] },
 ): Promise<string> {
-  if (options.ca !== undefined) return readAuthority(resolve(world.cwd, options.ca))
-  const known = config.contexts.find((context) => context.addresses.includes(address))
-  if (options.caHash === undefined && known) return known.ca
-  const shown = await authoritiesAt(address)
-  if (options.caHash !== undefined) {
-    const wanted = normalHash(options.caHash)
-    const found = shown.find((authority) => authority.hash === wanted)
-    if (found) return found.pem
-    const other = shown.map((authority) => authority.hash).join(', ') || 'none at all'
-    throw new Failure(
-      'error',
-      `This is not the cluster you mean: the authority of ${address} has the hash ${other}, not ${wanted}.`,
-    )
-  }
+  const { caFile, caHash } = world.settings
+  const file = options.ca ?? (options.caHash === undefined ? caFile : undefined)
+  if (file !== undefined) return readAuthority(resolve(world.cwd, file))
+  const hash = options.caHash ?? caHash ?? (given?.caSha256 || undefined)
+  const known = contextAt(config, addresses)
+  if (hash === undefined && known) return known.ca
+  if (hash !== undefined) return await authorityByHash(addresses, hash)
+  const { address, shown } = await firstReached(addresses)
   const [authority] = shown
   if (!authority) {
     throw new Failure('error', `${address} does not show its certificate authority; give it with --ca FILE.`)
@@ -114,23 +128,21 @@ async function trusted(
   return authority.pem
 }
 
-function readAuthority(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new Failure('error', `Could not read the certificate authority: ${messageOf(error)}`, {
-      cause: error,
-    })
-  }
+/** What came on standard input or in the environment; undefined: somebody is to be asked. */
+async function givenSecret(world: World, options: LoginOptions): Promise<PortableToken | undefined> {
+  if (options.tokenStdin) return readToken(present(await askLine(world, '')))
+  return world.settings.token === undefined ? undefined : readToken(world.settings.token)
 }
 
-async function tokenFrom(world: World, options: LoginOptions): Promise<string> {
-  if (!options.tokenStdin && world.settings.token !== undefined) return world.settings.token
-  if (!options.tokenStdin && !world.stdin.isTTY) {
+async function typedSecret(world: World): Promise<string> {
+  if (!world.stdin.isTTY) {
     throw new Failure('error', 'Nobody can be asked for a token here: use --token-stdin, or set SPELL_TOKEN.')
   }
-  const typed = options.tokenStdin ? await askLine(world, '') : await askSecret(world, 'Token: ')
-  const token = typed?.trim() ?? ''
-  if (token === '') throw new Failure('error', 'The token is missing.')
-  return token
+  return readToken(present(await askSecret(world, 'Login code or Token: '))).secret
+}
+
+function present(typed: string | undefined): string {
+  const secret = typed?.trim() ?? ''
+  if (secret === '') throw new Failure('error', 'The token is missing.')
+  return secret
 }

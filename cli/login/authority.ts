@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
-import { messageOf } from '../../common/errors.js'
+import { invariant, messageOf } from '../../common/errors.js'
 import { Failure } from '../failure.js'
 
 const patienceMs = 10_000
@@ -25,6 +26,50 @@ export async function authoritiesAt(address: string): Promise<readonly Authority
   } finally {
     socket.destroy()
   }
+}
+
+/** The authority with this hash, in PEM, as the first of these addresses that can be reached shows it. */
+export async function authorityByHash(addresses: readonly string[], hash: string): Promise<string> {
+  const wanted = normalHash(hash)
+  const { address, shown } = await firstReached(addresses)
+  const found = shown.find((authority) => authority.hash === wanted)
+  if (found) return found.pem
+  const other = shown.map((authority) => authority.hash).join(', ') || 'none at all'
+  throw new Failure(
+    'error',
+    `This is not the cluster you mean: the authority of ${address} has the hash ${other}, not ${wanted}.`,
+  )
+}
+
+/** What the first of these addresses that can be reached shows; throws what was wrong with the last. */
+export async function firstReached(
+  addresses: readonly string[],
+): Promise<{ readonly address: string; readonly shown: readonly Authority[] }> {
+  invariant(addresses.length > 0, 'a login has an address')
+  let trouble: unknown
+  for (const address of addresses) {
+    try {
+      return { address, shown: await authoritiesAt(address) }
+    } catch (error) {
+      trouble = error
+    }
+  }
+  throw trouble
+}
+
+export function readAuthority(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Failure('error', `Could not read the certificate authority: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+/** Whether the PEM is that of the authority with this hash. */
+export function hasHash(pem: string, hash: string): boolean {
+  return pem !== '' && normalHash(new X509Certificate(pem).fingerprint256) === normalHash(hash)
 }
 
 /** `sha256:AB:CD…`, `AB:CD…` and `abcd…` are the same hash. */

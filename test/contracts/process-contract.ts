@@ -170,7 +170,7 @@ export const processContract: Readonly<Record<string, RuntimeCase>> = {
     await bench.runtime.terminate(deaf.id)
     await bench.runtime.kill(deaf.id)
     await bench.runtime.wait(deaf.id, never)
-    t.deepEqual(processesIn(deaf), [])
+    t.deepEqual(processesIn(deaf.spellFolder), [])
   },
 
   'SIGTERM comes once, also when it is asked for twice': async (t, bench) => {
