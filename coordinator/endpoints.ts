@@ -30,6 +30,7 @@ import type { RunLines } from './rpc/run-lines.js'
 import { runRecordsOf } from './rpc/run-outputs.js'
 import type { EndedCall, Endpoint } from './rpc/server.js'
 import { tokenHandlers } from './rpc/token-handlers.js'
+import { typeAdminHandlers } from './rpc/type-admin-handlers.js'
 import { UserEndpoint } from './rpc/user-endpoint.js'
 
 /** PEM, read from the settings' files. */
@@ -94,6 +95,7 @@ export class Endpoints {
         ...peopleHandlers(wayIn),
         ...tokenHandlers(wayIn),
         ...keepingHandlers({ ...parts.keeping, facts: () => parts.facts() }),
+        ...typeAdminHandlers,
       },
     })
     this.nodes = makeNodeEndpoint({

@@ -26,6 +26,7 @@ import { requestHashes, unsealedSpec } from './leader/sealed-env.js'
 import { maySteer, steerRuns } from './leader/steer.js'
 import { answeredBefore, submitRun } from './leader/submit.js'
 import type { Term } from './leader/term.js'
+import { TypeAdmin } from './leader/type-admin.js'
 import type {
   LeaderParts,
   LeaderSettings,
@@ -56,6 +57,7 @@ export class Leader {
   /** What administrators do with nodes. */
   readonly nodeAdmin: NodeAdmin
   readonly people: People
+  readonly typeAdmin: TypeAdmin
   readonly #term: Term
   readonly #news: WaitingNews
   #timer: Timer | undefined
@@ -66,6 +68,7 @@ export class Leader {
     this.#term = makeTerm(settings, parts, () => this.#wake())
     this.joins = new Joins(this.#term)
     this.nodeAdmin = new NodeAdmin(this.#term)
+    this.typeAdmin = new TypeAdmin(this.#term)
     this.#news = new WaitingNews(this.#term)
     this.people = new People(this.#term)
   }

@@ -89,6 +89,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     open: (address) =>
       new Channel({ addresses: [address], tls: readIdentity(settings.tls), clock: parts.clock }),
     onLeader(channel, message, signal) {
+      for (const warning of message.warnings) log.warn('The leader says of this node', { warning })
       inBackground(journal.setGeneration(message.generation))
       inBackground(upwards.userAddresses.found(message.userAddresses))
       upwards.bytes.use(channel, signal)

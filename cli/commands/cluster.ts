@@ -1,16 +1,13 @@
 import type { Command } from 'commander'
-import type { ListMachineTypesResponse__Output } from '../../proto/gen/spell/v1/ListMachineTypesResponse.js'
-import type { MachineType__Output } from '../../proto/gen/spell/v1/MachineType.js'
 import { connect } from '../api.js'
 import { addLocalClusterCommands } from '../cluster/commands.js'
 import { define, defineBelow } from '../define.js'
 import { addKeepingCommands } from '../keeping/commands.js'
 import { later } from '../later.js'
+import { addMachineTypeCommands } from '../machine-type/commands.js'
 import { addInit } from '../machines/cluster-commands.js'
 import { addCoordinatorToken } from '../machines/commands.js'
-import { humanBytes } from '../output/bytes.js'
 import { printable } from '../output/style.js'
-import { table } from '../output/table.js'
 import { addUserCommands } from '../people/user-commands.js'
 import type { World } from '../world.js'
 
@@ -37,10 +34,7 @@ export function build(world: World): Command {
   addCoordinatorToken(world, cluster)
   setCommand(world, cluster)
   addUserCommands(world, cluster)
-  const types = defineBelow(world, cluster, 'machine-type', 'The types of machines that runs can ask for.')
-  listTypes(world, types)
-  for (const name of ['add', 'scale', 'delete', 'get-token'])
-    later(world, types, `cluster machine-type ${name}`)
+  later(world, addMachineTypeCommands(world, cluster), 'cluster machine-type get-token')
   for (const name of ['list', 'add-bucket', 'add-docker-registry', 'delete-docker-registry', 'delete']) {
     later(world, cluster, `cluster ${name}`)
   }
@@ -61,38 +55,4 @@ function setCommand(world: World, cluster: Command): void {
     const json = () => JSON.stringify({ name, value: value || null })
     world.stdout.write(`${options.json ? json() : done}\n`)
   })
-}
-
-function listTypes(world: World, types: Command): void {
-  const command = defineBelow(world, types, 'list', 'List machine types.').option('--json', 'a JSON array')
-  command.action(async () => {
-    const options = command.optsWithGlobals<{ context?: string; json?: boolean }>()
-    const api = await connect(world, options.context)
-    const answer = await api.call<ListMachineTypesResponse__Output>('Cluster', 'ListMachineTypes', {})
-    if (options.json) world.stdout.write(`${JSON.stringify(answer.machineTypes.map(asJson))}\n`)
-    else
-      world.stdout.write(
-        table(['NAME', 'GPUS', 'CPUS', 'MEMORY', 'MACHINES', 'FREE NOW'], answer.machineTypes.map(row)),
-      )
-  })
-}
-
-function row(type: MachineType__Output): readonly string[] {
-  const gpus = type.gpuCount === 0 ? '-' : `${type.gpuCount} x ${type.gpuModel}`
-  const memory = humanBytes(type.memoryBytes)
-  return [type.name, gpus, String(type.cpus), memory, String(type.nodeCount), String(type.freeCount)].map(
-    printable,
-  )
-}
-
-function asJson(type: MachineType__Output): object {
-  return {
-    name: type.name,
-    gpu_count: type.gpuCount,
-    gpu_model: type.gpuModel || null,
-    cpus: type.cpus,
-    memory_bytes: type.memoryBytes,
-    node_count: type.nodeCount,
-    free_count: type.freeCount,
-  }
 }

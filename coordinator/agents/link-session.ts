@@ -9,9 +9,11 @@ import type {
   ToAgent,
 } from '../../proto/model/link.js'
 import { isFinal } from '../../proto/model/run-state.js'
+import { gpuSince } from '../core/gpu-owners.js'
 import { encode } from '../core/record-codec.js'
 import type { NodeRecord } from '../core/records.js'
 import { isRemoved } from '../leader/membership.js'
+import { leaderWarnings } from '../leader/node-views.js'
 import { settleGivenUp } from '../leader/remove-node.js'
 import type { Term } from '../leader/term.js'
 import type { Put } from '../leader/types.js'
@@ -219,10 +221,12 @@ export class LinkSession implements AgentSession, NodeLink {
     )
   }
 
-  #nodePuts(record: NodeRecord): readonly Put[] {
-    const { memory, writes } = this.#term
+  #nodePuts(changed: NodeRecord): readonly Put[] {
+    const { memory, writes, parts } = this.#term
+    const before = memory.nodes.get(changed.id)
+    const since = gpuSince(changed.inventory.gpus, before?.gpuSince, parts.clock.now())
+    const record = { ...changed, gpuSince: since }
     const value = encode(record)
-    const before = memory.nodes.get(record.id)
     if (before && encode(before) === value) return []
     if (Buffer.byteLength(value) > maxNodeBytes)
       throw new RpcError('RESOURCE_EXHAUSTED', 'What the node says of itself is too large to be kept.')
@@ -243,6 +247,7 @@ export class LinkSession implements AgentSession, NodeLink {
       userAddresses: parts.userAddresses(),
       settings: Object.fromEntries(memory.settings),
       heartbeatIntervalMs: settings.heartbeatIntervalMs,
+      warnings: leaderWarnings(this.#term, this.nodeId),
     }
   }
 

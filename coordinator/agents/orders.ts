@@ -32,7 +32,7 @@ export function orderFor(term: Term, entry: RunEntry): Order {
   }
 }
 
-function assignmentOf({ settings, memory, parts }: Term, { origin, record }: RunEntry): Assignment {
+function assignmentOf({ settings, memory, parts }: Term, { origin, record, demand }: RunEntry): Assignment {
   const holding = record.holdings.find(({ attempt }) => attempt === record.attempt)
   const { limits } = origin.spec
   return {
@@ -48,7 +48,7 @@ function assignmentOf({ settings, memory, parts }: Term, { origin, record }: Run
     replaceable: record.replaceable,
     lostAfterMs: record.replaceable ? settings.lostAfterMs : 0,
     graceMs: limits.graceMs ?? settings.graceMs,
-    diskBytes: limits.diskBytes ?? settings.diskLimitBytes,
+    diskBytes: limits.diskBytes ?? (demand.diskBytes || settings.diskLimitBytes),
     logLimitBytes: settings.logLimitBytes,
   }
 }

@@ -5,7 +5,7 @@ import { gpuFamily, knownGpuModels } from './gpu-models.js'
 //
 // - `CPU` is 2 cores and 8 GB, or what the smallest node can give where that is less.
 // - A GPU's model (gpu-models.ts) is a type, and so are its multiples: V100, V100x2, V100x4 … They come with that share of
-//   their node's cores and memory: two of eight GPUs bring a quarter. A model without the size of its memory means any
+//   what their node has for runs with GPUs (node-parts.ts): two of eight GPUs bring a quarter. A model without the size of its memory means any
 //   size (V100 fits V100-16GB and V100-32GB, one sort at a time).
 // - Names are compared without case, blanks, dashes and underscores.
 //
@@ -25,6 +25,10 @@ export interface Demand {
   /** Asked by number; undefined: by the type's rule. */
   readonly milliCpus: number | undefined
   readonly memoryBytes: number | undefined
+  /** Of disk that must be free; 0: any. */
+  readonly diskBytes: number
+  /** That the node must have. */
+  readonly labels: readonly string[]
 }
 
 export const cpuType = { name: 'CPU', milliCpus: 2_000, memoryBytes: 8_000_000_000 } as const
@@ -74,6 +78,8 @@ function typeDemand(model: string, gpuCount: number): Demand {
     gpuMemoryBytes: 0,
     milliCpus: undefined,
     memoryBytes: undefined,
+    diskBytes: 0,
+    labels: [],
   }
 }
 
@@ -81,7 +87,8 @@ function capabilityDemand(request: Extract<MachineRequest, { kind: 'capability' 
   const gpuModels = request.gpuModels.map(comparable).sort()
   const milliCpus = request.cpus > 0 ? Math.ceil(request.cpus * 1000) : undefined
   const memoryBytes = request.memoryBytes > 0 ? request.memoryBytes : undefined
-  const { gpuCount, gpuMemoryBytes } = request
+  const { gpuCount, gpuMemoryBytes, diskBytes } = request
+  const labels = [...request.nodeLabels].sort()
   const typeName = [
     gpuCount > 0
       ? `${gpuCount} GPU${gpuModels.length > 0 ? ` (${request.gpuModels.join(' or ')})` : ''}`
@@ -91,7 +98,7 @@ function capabilityDemand(request: Extract<MachineRequest, { kind: 'capability' 
   ]
     .filter((part) => part !== '')
     .join(', ')
-  const needs = { gpuCount, gpuModels, gpuMemoryBytes, milliCpus, memoryBytes }
+  const needs = { gpuCount, gpuModels, gpuMemoryBytes, milliCpus, memoryBytes, diskBytes, labels }
   return { key: `capability ${JSON.stringify(needs)}`, typeName: typeName || cpuType.name, ...needs }
 }
 

@@ -1,6 +1,6 @@
 import type { Demand } from './machine-types.js'
 import { outOfUse } from './out-of-use.js'
-import type { DeviceSet, Pool, PoolNode } from './pool.js'
+import { type DeviceSet, freeFor, type Pool, type PoolNode, runKind } from './pool.js'
 
 /** Why a node can't take a run. `never`: not with what it has; `cordoned`, `absent`: not while that lasts; `busy`: not now. */
 export interface Forbidden {
@@ -15,12 +15,14 @@ type Rule = (pool: Pool, node: PoolNode, demand: Demand) => Forbidden | undefine
 const rules: readonly Rule[] = [
   hasModel,
   hasEnoughDevices,
+  hasLabels,
   isLargeEnough,
   isNotCordoned,
   isPresent,
   hasDevicesFree,
   hasCpusFree,
   hasMemoryFree,
+  hasDiskFree,
 ]
 
 export function forbids(pool: Pool, node: PoolNode, demand: Demand): Forbidden | undefined {
@@ -42,11 +44,22 @@ function hasEnoughDevices(pool: Pool, node: PoolNode, demand: Demand): Forbidden
   return most < demand.gpuCount ? { kind: 'never', reason: `has only ${most} such GPUs` } : undefined
 }
 
+function hasLabels(_pool: Pool, node: PoolNode, demand: Demand): Forbidden | undefined {
+  const missing = demand.labels.find((label) => !node.labels.has(label))
+  return missing === undefined ? undefined : { kind: 'never', reason: `lacks the label ${missing}` }
+}
+
 function isLargeEnough(pool: Pool, node: PoolNode, demand: Demand): Forbidden | undefined {
   const share = pool.shareOn(node, demand)
-  if (node.milliCpus > 0 && share.milliCpus <= node.milliCpus && share.memoryBytes <= node.memoryBytes)
+  const part = node.parts[runKind(demand)]
+  if (part.milliCpus > 0 && share.milliCpus <= part.milliCpus && share.memoryBytes <= part.memoryBytes)
     return undefined
-  return { kind: 'never', reason: 'is too small' }
+  const whole =
+    node.milliCpus > 0 && share.milliCpus <= node.milliCpus && share.memoryBytes <= node.memoryBytes
+  if (!whole || node.devices.length === 0) return { kind: 'never', reason: 'is too small' }
+  const size = `${part.milliCpus / 1000} cores and ${Math.floor(part.memoryBytes / 1e9)} GB`
+  const kind = demand.gpuCount > 0 ? 'with GPUs' : 'without GPUs'
+  return { kind: 'never', reason: `has only ${size} for runs ${kind}` }
 }
 
 function isNotCordoned(_pool: Pool, node: PoolNode): Forbidden | undefined {
@@ -66,13 +79,24 @@ function hasDevicesFree(pool: Pool, node: PoolNode, demand: Demand): Forbidden |
 }
 
 function hasCpusFree(pool: Pool, node: PoolNode, demand: Demand): Forbidden | undefined {
-  if (pool.shareOn(node, demand).milliCpus <= node.freeMilliCpus) return undefined
-  return { kind: 'busy', reason: 'has too few cores free' }
+  if (pool.shareOn(node, demand).milliCpus <= freeFor(node, runKind(demand)).milliCpus) return undefined
+  return { kind: 'busy', reason: `has too few cores free${ofWhich(node, demand)}` }
 }
 
 function hasMemoryFree(pool: Pool, node: PoolNode, demand: Demand): Forbidden | undefined {
-  if (pool.shareOn(node, demand).memoryBytes <= node.freeMemoryBytes) return undefined
-  return { kind: 'busy', reason: 'has too little memory free' }
+  if (pool.shareOn(node, demand).memoryBytes <= freeFor(node, runKind(demand)).memoryBytes) return undefined
+  return { kind: 'busy', reason: `has too little memory free${ofWhich(node, demand)}` }
+}
+
+function hasDiskFree(_pool: Pool, node: PoolNode, demand: Demand): Forbidden | undefined {
+  if (demand.diskBytes <= node.diskFreeBytes) return undefined
+  return { kind: 'busy', reason: `has only ${Math.floor(node.diskFreeBytes / 1e9)} GB of disk free` }
+}
+
+/** On a node with GPUs what one kind of run leaves is not for the other. */
+function ofWhich(node: PoolNode, demand: Demand): string {
+  if (node.devices.length === 0) return ''
+  return demand.gpuCount > 0 ? ' for runs with GPUs' : ' for runs without GPUs'
 }
 
 function mostOfOneSort(pool: Pool, node: PoolNode, demand: Demand, which: DeviceSet): number {

@@ -1,8 +1,10 @@
 import type { Demand } from './machine-types.js'
+import { minus } from './node-parts.js'
 import { forbids } from './placement-rules.js'
-import { Pool, type PoolNode } from './pool.js'
+import { freeFor, Pool, type PoolNode, runKind } from './pool.js'
 import type { Holding } from './records.js'
 import { RunQueue } from './run-queue.js'
+import { TypeLimits } from './type-limits.js'
 
 /** One decision: this run, its next attempt, there. */
 export interface Placed {
@@ -23,7 +25,8 @@ interface Waiting {
  * The queue and the pool, kept up to date by events, and the decisions that follow.
  *
  * Order: oldest first. A run that can't be placed holds up the younger ones of its own machine type, not those of other
- * types. Among the nodes that no rule forbids the best fit is taken, ties by id.
+ * types. Among the nodes that no rule forbids the best fit is taken, ties by id. A made type has no more runs at once than
+ * its limit.
  *
  * Work is kept small by two facts: runs of one demand are interchangeable but for their age, so only the oldest of each is
  * looked at; and a demand that no node could take is tried again only on nodes that have gained something since. Neither
@@ -31,6 +34,7 @@ interface Waiting {
  */
 export class Placement {
   readonly pool = new Pool()
+  readonly limits = new TypeLimits()
   readonly #waiting = new Map<string, Waiting>()
   /** Demand and next attempt of each queued run. */
   readonly #runs = new Map<number, { readonly demand: Demand; readonly attempt: number }>()
@@ -104,6 +108,20 @@ export class Placement {
     for (const waiting of this.#waiting.values()) waiting.blocked = false
   }
 
+  /** The attempt has this of its node. Safe to repeat. */
+  hold(key: string, runId: number, holding: Holding, demand: Demand): void {
+    this.pool.hold(key, runId, holding)
+    this.limits.hold(demand.key, key, runId)
+  }
+
+  release(key: string, holding: Holding, demand: Demand): void {
+    this.pool.release(key, holding)
+    this.limits.release(demand.key, key)
+    this.gained(holding.nodeId)
+    // A device may have been moved to another machine meanwhile.
+    for (const uuid of holding.gpuUuids) this.gained(this.pool.ownerOf(uuid) ?? holding.nodeId)
+  }
+
   /** At most `limit` decisions, already held in the pool. More may follow when that many came. */
   plan(limit: number): readonly Placed[] {
     const placed: Placed[] = []
@@ -135,6 +153,11 @@ export class Placement {
     const runId = waiting.queue.oldest
     const run = runId === undefined ? undefined : this.#runs.get(runId)
     if (runId === undefined || run === undefined) return undefined
+    if (this.limits.isReached(waiting.demand.key, runId)) {
+      // It was not tried: what nodes gain meanwhile counts when the limit is no longer reached.
+      waiting.blocked = false
+      return undefined
+    }
     const node = this.#bestNode(waiting)
     if (!node) {
       waiting.blocked = true
@@ -143,7 +166,7 @@ export class Placement {
     const place = this.#take(node, waiting.demand)
     const attempt = run.attempt
     this.dequeue(runId)
-    this.pool.hold(`${runId}.${attempt}`, runId, { attempt, ...place })
+    this.hold(`${runId}.${attempt}`, runId, { attempt, ...place }, waiting.demand)
     return { runId, attempt, demand: waiting.demand, place }
   }
 
@@ -207,9 +230,9 @@ function fullestSort(pool: Pool, node: PoolNode, demand: Demand) {
 
 /** What the node would have left, the dearest first: the less the better. GPUs that a run without GPUs would sit on count most. */
 function leftOver(pool: Pool, node: PoolNode, demand: Demand): readonly number[] {
-  const share = pool.shareOn(node, demand)
+  const left = minus(freeFor(node, runKind(demand)), pool.shareOn(node, demand))
   const gpus = demand.gpuCount > 0 ? fullestSort(pool, node, demand).length : node.devices.length
-  return [gpus, node.freeMilliCpus - share.milliCpus, node.freeMemoryBytes - share.memoryBytes]
+  return [gpus, left.milliCpus, left.memoryBytes]
 }
 
 function compare(a: readonly number[], b: readonly number[]): number {

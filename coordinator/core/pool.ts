@@ -1,6 +1,19 @@
-import type { Inventory } from '../../proto/model/link.js'
+import type { Inventory, InventoryGpu } from '../../proto/model/link.js'
 import { gpuTypeName } from './gpu-models.js'
+import { GpuOwners, type GpuSince, wholeGpu } from './gpu-owners.js'
+import { HeldDevices } from './held-devices.js'
 import { cpuType, type Demand, takesGpu } from './machine-types.js'
+import {
+  defaultCpuShare,
+  minus,
+  nothing,
+  type Parts,
+  partsOf,
+  plus,
+  type RunKind,
+  type Share,
+  smaller,
+} from './node-parts.js'
 import type { Holding } from './records.js'
 
 /** A GPU or a MIG slice as placement sees it. */
@@ -12,6 +25,8 @@ export interface Device {
   readonly childUuids: readonly string[]
   /** Empty: may be promised. */
   readonly unusable: string
+  /** It is another node's. */
+  readonly foreign: boolean
 }
 
 export type DeviceSet = 'free' | 'usable' | 'own'
@@ -23,9 +38,14 @@ export interface PoolNode {
   /** Whole, in thousandths of a core. */
   milliCpus: number
   memoryBytes: number
-  freeMilliCpus: number
-  freeMemoryBytes: number
+  /** Where its data are. */
+  diskFreeBytes: number
+  /** What runs with and without GPUs may take of it. */
+  parts: Parts
+  readonly used: Record<RunKind, Share>
+  gpus: readonly InventoryGpu[]
   devices: readonly Device[]
+  labels: ReadonlySet<string>
   /** Empty: may get runs. Else why not, as a sentence without its subject: `is not connected`. */
   absent: string
   /** Empty: not cordoned. Else who did it and why, as a sentence without its subject: `is cordoned by ann (disk swap)`. */
@@ -38,10 +58,11 @@ interface PoolHolding extends Omit<Holding, 'attempt' | 'nodeId'> {
   readonly runId: number
 }
 
-/** What of a node a run would get. */
-export interface Share {
-  readonly milliCpus: number
-  readonly memoryBytes: number
+/** What administrators say of a node, and what its record remembers. */
+export interface NodeMarks {
+  readonly cordoned?: string
+  readonly labels?: readonly string[]
+  readonly gpuSince?: GpuSince
 }
 
 /**
@@ -50,35 +71,39 @@ export interface Share {
  */
 export class Pool {
   readonly nodes = new Map<string, PoolNode>()
-  /** Which attempt holds a device, wherever in the pool it may be. */
-  readonly #held = new Map<string, { readonly runId: number; readonly key: string }>()
-  /** The node that a device belongs to: the first that brought it. */
-  readonly #owners = new Map<string, string>()
-  #cpuShare: Share = cpuType
+  readonly #held = new HeldDevices()
+  readonly #owners = new GpuOwners()
+  #cpuShare = defaultCpuShare
+  /** What a run of type CPU gets. */
+  #cpuRun: Share = cpuType
 
-  /** Adds a node or takes in its changed inventory. New nodes are absent until `setAbsent(id, '')`. */
-  setNode(id: string, name: string, inventory: Inventory): void {
+  /** Adds a node or takes in what has changed about it. New nodes are absent until `setAbsent(id, '')`. */
+  setNode(id: string, name: string, inventory: Inventory, marks: NodeMarks = {}): void {
     const node = this.nodes.get(id) ?? emptyNode(id)
     this.nodes.set(id, node)
     node.name = name
     node.runtime = inventory.runtime
     node.milliCpus = Math.floor(inventory.cpus * 1000)
     node.memoryBytes = inventory.memoryBytes
-    this.#disown(node, new Set(inventory.gpus.map(({ uuid }) => uuid)))
-    node.devices = this.#devicesOf(id, inventory)
-    node.freeMilliCpus = node.milliCpus
-    node.freeMemoryBytes = node.memoryBytes
-    for (const holding of node.holdings.values()) take(node, holding)
-    this.#cpuShare = smallestShare(this.nodes.values())
+    node.diskFreeBytes = inventory.diskFreeBytes
+    node.gpus = inventory.gpus
+    this.#held.learn(inventory.gpus)
+    node.labels = new Set(marks.labels)
+    node.cordoned = marks.cordoned ?? ''
+    const shown = new Set(inventory.gpus.map(wholeGpu))
+    this.#reshape(node, this.#owners.claim(id, shown, marks.gpuSince ?? {}))
   }
 
   /** Its devices belong to whoever else has them. Nothing may hold anything of it any more. */
   removeNode(id: string): void {
-    const node = this.nodes.get(id)
-    if (!node) return
-    this.#disown(node, new Set())
-    this.nodes.delete(id)
-    this.#cpuShare = smallestShare(this.nodes.values())
+    if (!this.nodes.delete(id)) return
+    this.#reshape(undefined, this.#owners.claim(id, new Set(), {}))
+  }
+
+  /** Of a node with GPUs the part of cores and memory that is set aside for runs without GPUs: 0 to below 1. */
+  setCpuShare(share: number): void {
+    this.#cpuShare = share
+    this.#reshape(undefined, this.nodes.keys())
   }
 
   setAbsent(id: string, reason: string): void {
@@ -86,51 +111,47 @@ export class Pool {
     if (node) node.absent = reason
   }
 
-  setCordoned(id: string, reason: string): void {
-    const node = this.nodes.get(id)
-    if (node) node.cordoned = reason
-  }
-
   hold(key: string, runId: number, holding: Holding): void {
-    for (const uuid of holding.gpuUuids) this.#held.set(uuid, { runId, key })
+    for (const uuid of holding.gpuUuids) this.#held.hold(uuid, { runId, key })
     const node = this.nodes.get(holding.nodeId) ?? emptyNode(holding.nodeId)
     this.nodes.set(node.id, node)
     const before = node.holdings.get(key)
-    if (before) give(node, before)
+    if (before) node.used[kindOf(before)] = minus(node.used[kindOf(before)], shareOf(before))
     node.holdings.set(key, { ...holding, runId })
-    take(node, holding)
+    node.used[kindOf(holding)] = plus(node.used[kindOf(holding)], shareOf(holding))
   }
 
   release(key: string, holding: Holding): void {
-    for (const uuid of holding.gpuUuids) if (this.#held.get(uuid)?.key === key) this.#held.delete(uuid)
+    for (const uuid of holding.gpuUuids) this.#held.release(uuid, key)
     const node = this.nodes.get(holding.nodeId)
     const held = node?.holdings.get(key)
     if (!node || !held) return
     node.holdings.delete(key)
-    give(node, held)
+    node.used[kindOf(held)] = minus(node.used[kindOf(held)], shareOf(held))
   }
 
   holder(uuid: string): number | undefined {
-    return this.#held.get(uuid)?.runId
+    return this.#held.holder(uuid)?.runId
   }
 
   /** The node that may promise this device. */
   ownerOf(uuid: string): string | undefined {
-    return this.#owners.get(uuid)
+    return this.#owners.ownerOf(this.#held.wholeOf(uuid))
   }
 
-  /** A device is free when neither it, nor what it is a slice of, nor a slice of it is held. */
+  /** Ids of every node that shows this GPU. */
+  shownBy(uuid: string): readonly string[] {
+    return this.#owners.shownBy(uuid)
+  }
+
+  /** Neither it, nor what it is a slice of, nor a slice of it is held, on whatever node. */
   isFree(device: Device): boolean {
-    return (
-      !this.#held.has(device.uuid) &&
-      !(device.parentUuid !== '' && this.#held.has(device.parentUuid)) &&
-      !device.childUuids.some((uuid) => this.#held.has(uuid))
-    )
+    return this.#held.isFree(device.uuid)
   }
 
   /** What a run of this demand gets on this node. */
   shareOn(node: PoolNode, demand: Demand): Share {
-    const byType = demand.gpuCount > 0 ? gpuShare(node, demand.gpuCount) : this.#cpuShare
+    const byType = demand.gpuCount > 0 ? gpuShare(node, demand.gpuCount) : this.#cpuRun
     return {
       milliCpus: demand.milliCpus ?? byType.milliCpus,
       memoryBytes: demand.memoryBytes ?? byType.memoryBytes,
@@ -145,7 +166,7 @@ export class Pool {
     const sorts = new Map<string, Device[]>()
     for (const device of node.devices) {
       if (!takesGpu(demand, device)) continue
-      if (device.unusable !== '' && !(which === 'own' && this.#isOwn(node, device))) continue
+      if (device.unusable !== '' && !(which === 'own' && isOwn(device))) continue
       if (which === 'free' && !this.isFree(device)) continue
       const sort = sorts.get(device.type)
       if (sort) sort.push(device)
@@ -154,28 +175,31 @@ export class Pool {
     return sorts
   }
 
-  /** Whatever else is wrong with it, it is this node's and not divided. */
-  #isOwn(node: PoolNode, device: Device): boolean {
-    return device.childUuids.length === 0 && this.ownerOf(device.uuid) === node.id
+  /** Works out anew what follows from inventories, owners and the share: of this node and of those concerned with it. */
+  #reshape(node: PoolNode | undefined, concerned: Iterable<string>): void {
+    for (const each of [node, ...[...concerned].map((id) => this.nodes.get(id))]) {
+      if (!each) continue
+      each.devices = this.#devicesOf(each)
+      each.parts = partsOf(each, offered(each), this.#cpuShare)
+    }
+    this.#cpuRun = smallestCpuRun(this.nodes.values())
   }
 
-  #devicesOf(nodeId: string, inventory: Inventory): readonly Device[] {
-    const models = new Map(inventory.gpus.map((gpu) => [gpu.uuid, gpu.model]))
-    const devices = inventory.gpus.map((gpu): Device => {
-      const owner = this.#owners.get(gpu.uuid) ?? nodeId
-      this.#owners.set(gpu.uuid, owner)
-      const childUuids = inventory.gpus
-        .filter((other) => other.parentUuid === gpu.uuid)
-        .map(({ uuid }) => uuid)
+  #devicesOf({ id, name, gpus }: PoolNode): readonly Device[] {
+    const models = new Map(gpus.map((gpu) => [gpu.uuid, gpu.model]))
+    const devices = gpus.map((gpu): Device => {
+      const owner = this.#owners.ownerOf(wholeGpu(gpu)) ?? id
+      const childUuids = gpus.filter((other) => other.parentUuid === gpu.uuid).map(({ uuid }) => uuid)
       return {
         uuid: gpu.uuid,
         type: gpuTypeName(gpu.model, models.get(gpu.parentUuid)),
         memoryBytes: gpu.memoryBytes,
         parentUuid: gpu.parentUuid,
         childUuids,
+        foreign: owner !== id,
         unusable:
-          owner !== nodeId
-            ? `it belongs to node ${this.nodes.get(owner)?.name ?? owner}`
+          owner !== id
+            ? `it belongs to node ${this.nodes.get(owner)?.name ?? owner}, and node ${name} shows it too`
             : childUuids.length > 0
               ? 'it is divided into MIG devices'
               : gpu.unusableReason,
@@ -183,32 +207,24 @@ export class Pool {
     })
     return devices.sort((a, b) => (a.uuid < b.uuid ? -1 : 1))
   }
-
-  /** Devices that a node no longer has may belong to another that says it has them. */
-  #disown(node: PoolNode, kept: ReadonlySet<string>): void {
-    for (const { uuid } of node.devices) {
-      if (kept.has(uuid) || this.#owners.get(uuid) !== node.id) continue
-      this.#owners.delete(uuid)
-      for (const other of this.nodes.values()) {
-        if (other === node || !other.devices.some((device) => device.uuid === uuid)) continue
-        this.#owners.set(uuid, other.id)
-        other.devices = other.devices.map((device) =>
-          device.uuid === uuid ? { ...device, unusable: '' } : device,
-        )
-        break
-      }
-    }
-  }
 }
 
-function take(node: PoolNode, holding: Pick<PoolHolding, 'cpus' | 'memoryBytes'>): void {
-  node.freeMilliCpus -= Math.round(holding.cpus * 1000)
-  node.freeMemoryBytes -= holding.memoryBytes
+/** What of the node runs of this kind could take now. */
+export function freeFor(node: PoolNode, kind: RunKind): Share {
+  const whole = minus(node, plus(node.used.cpu, node.used.gpu))
+  return smaller(minus(node.parts[kind], node.used[kind]), whole)
 }
 
-function give(node: PoolNode, holding: Pick<PoolHolding, 'cpus' | 'memoryBytes'>): void {
-  node.freeMilliCpus += Math.round(holding.cpus * 1000)
-  node.freeMemoryBytes += holding.memoryBytes
+export function runKind(demand: Pick<Demand, 'gpuCount'>): RunKind {
+  return demand.gpuCount > 0 ? 'gpu' : 'cpu'
+}
+
+function kindOf(holding: Pick<Holding, 'gpuUuids'>): RunKind {
+  return holding.gpuUuids.length > 0 ? 'gpu' : 'cpu'
+}
+
+function shareOf(holding: Pick<Holding, 'cpus' | 'memoryBytes'>): Share {
+  return { milliCpus: Math.round(holding.cpus * 1000), memoryBytes: holding.memoryBytes }
 }
 
 function emptyNode(id: string): PoolNode {
@@ -218,30 +234,42 @@ function emptyNode(id: string): PoolNode {
     runtime: '',
     milliCpus: 0,
     memoryBytes: 0,
-    freeMilliCpus: 0,
-    freeMemoryBytes: 0,
+    diskFreeBytes: 0,
+    parts: { cpu: nothing, gpu: nothing },
+    used: { cpu: nothing, gpu: nothing },
+    gpus: [],
     devices: [],
+    labels: new Set(),
     absent: 'has not said hello to this coordinator yet',
     cordoned: '',
     holdings: new Map(),
   }
 }
 
+/** A divided GPU is not offered, so that its slices alone count; nor is one of another node. */
+function offered({ devices }: PoolNode): number {
+  return devices.filter((device) => device.childUuids.length === 0 && !device.foreign).length
+}
+
 function gpuShare(node: PoolNode, gpuCount: number): Share {
-  // A divided GPU is not offered, so that its slices alone count.
-  const offered = node.devices.filter((device) => device.childUuids.length === 0).length
-  const share = gpuCount / Math.max(offered, gpuCount)
+  const share = gpuCount / Math.max(offered(node), gpuCount)
   return {
-    milliCpus: Math.floor(node.milliCpus * share),
-    memoryBytes: Math.floor(node.memoryBytes * share),
+    milliCpus: Math.floor(node.parts.gpu.milliCpus * share),
+    memoryBytes: Math.floor(node.parts.gpu.memoryBytes * share),
   }
 }
 
-function smallestShare(nodes: Iterable<PoolNode>): Share {
+/** 2 cores and 8 GB, or what the smallest node can give where that is less. */
+function smallestCpuRun(nodes: Iterable<PoolNode>): Share {
   let { milliCpus, memoryBytes }: Share = cpuType
-  for (const node of nodes) {
-    if (node.milliCpus > 0) milliCpus = Math.min(milliCpus, node.milliCpus)
-    if (node.memoryBytes > 0) memoryBytes = Math.min(memoryBytes, node.memoryBytes)
+  for (const { parts } of nodes) {
+    if (parts.cpu.milliCpus > 0) milliCpus = Math.min(milliCpus, parts.cpu.milliCpus)
+    if (parts.cpu.memoryBytes > 0) memoryBytes = Math.min(memoryBytes, parts.cpu.memoryBytes)
   }
   return { milliCpus, memoryBytes }
+}
+
+/** Whatever else is wrong with it, it is this node's and not divided. */
+function isOwn(device: Device): boolean {
+  return device.childUuids.length === 0 && !device.foreign
 }

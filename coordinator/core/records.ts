@@ -1,6 +1,8 @@
 import type { Inventory, InventoryGpu } from '../../proto/model/link.js'
 import type { RunSpec } from '../../proto/model/run-spec.js'
 import type { RunState } from '../../proto/model/run-state.js'
+import type { GpuSince } from './gpu-owners.js'
+import type { Share } from './node-parts.js'
 
 // What the coordinator knows, as values. Records are what etcd keeps (core/record-codec.ts says how); views are what
 // callers are shown. Records are never changed in place: a change makes a new one.
@@ -157,6 +159,8 @@ export interface NodeRecord {
   readonly cordon?: Cordon
   /** Given by an administrator, in order; machine types may ask for them. */
   readonly labels?: readonly string[]
+  /** When it first showed each of its GPUs: one that several nodes show belongs to the first. */
+  readonly gpuSince?: GpuSince
   /** Removed as lost. The record stays until what it may still run has been heard of. */
   readonly givenUp?: GivenUp
 }
@@ -251,8 +255,9 @@ export interface NodeDetails {
   readonly node: NodeView
   readonly machineId: string
   readonly bootId: string
-  readonly milliCpusFree: number
-  readonly memoryFreeBytes: number
+  readonly free: Share
+  /** What runs without GPUs may take of it altogether. */
+  readonly forCpuRuns: Share
   readonly runs: readonly NodeRun[]
   /** Names of the types that it could ever give. */
   readonly machineTypes: readonly string[]
@@ -281,6 +286,16 @@ export interface MachineTypeView {
   readonly nodeCount: number
   /** How many could start now. */
   readonly freeCount: number
+  /** By an administrator. */
+  readonly made: boolean
+  /** Of runs at once; 0: none. */
+  readonly limit: number
+  /** Runs that have one now; of made types only. */
+  readonly inUse: number
+  readonly labels: readonly string[]
+  readonly spot: boolean
+  readonly defaultAutoResume: boolean
+  readonly storageBytes: number
 }
 
 export interface StatusView {

@@ -15,6 +15,9 @@ export function whyItWaits(placement: Placement, runId: number): string {
   const present = could.filter(({ forbidden }) => !awayKinds.has(forbidden?.kind ?? ''))
   if (present.length === 0) return allAway(demand, could)
   if (placement.position(runId) > 1) return `Waiting for ${named(demand)}, behind older runs`
+  const limit = placement.limits.limit(demand.key)
+  if (limit !== undefined && placement.limits.isReached(demand.key, runId))
+    return `Waiting for ${named(demand)}: no more than ${limit} may be used at once; it starts when ${runsNamed(placement.limits.holders(demand.key))} ends`
   if (present.some(({ forbidden }) => forbidden === undefined)) return `Being given ${named(demand)}`
   const holders = holdersOf(
     pool,
@@ -45,7 +48,9 @@ function noNodeCould(demand: Demand, judged: readonly Judged[]): string {
   if (judged.length === 0) return 'The pool has no nodes; it starts when one joins'
   const near = judged.filter(({ forbidden }) => forbidden?.reason !== 'has no such GPU')
   if (near.length === 0) return `No node has ${named(demand)} now; it starts when one that has joins`
-  return `No node could ever give ${named(demand)}: ${nodesNamed(near)}; it starts when one that can joins`
+  const labels = near.some(({ forbidden }) => forbidden?.reason.startsWith('lacks the label'))
+  const end = labels ? 'when one gets it, or one that can joins' : 'when one that can joins'
+  return `No node could ever give ${named(demand)}: ${nodesNamed(near)}; it starts ${end}`
 }
 
 function named(demand: Demand): string {
@@ -71,10 +76,19 @@ function holdersOf(pool: Pool, nodes: readonly PoolNode[], demand: Demand): read
     for (const devices of pool.sorts(node, demand, 'usable').values())
       for (const { uuid } of devices) wanted.add(uuid)
     for (const holding of node.holdings.values())
-      if (demand.gpuCount === 0 || holding.gpuUuids.some((uuid) => wanted.has(uuid)))
-        runIds.add(holding.runId)
+      if (competes(node, holding.gpuUuids, demand, wanted)) runIds.add(holding.runId)
   }
   return [...runIds].sort((a, b) => a - b)
+}
+
+function competes(
+  node: PoolNode,
+  gpuUuids: readonly string[],
+  demand: Demand,
+  wanted: ReadonlySet<string>,
+): boolean {
+  if (demand.gpuCount === 0) return node.devices.length === 0 || gpuUuids.length === 0
+  return gpuUuids.some((uuid) => wanted.has(uuid))
 }
 
 function runsNamed(runIds: readonly number[]): string {

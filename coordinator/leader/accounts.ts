@@ -53,6 +53,7 @@ export function tokenEnded(): RpcError {
 export const settingNames: Readonly<Record<string, string>> = {
   'default-image': 'image of runs that name none',
   private: "whether others' logs and outputs are for admins only",
+  'cpu-share': 'of a node with GPUs the part that is set aside for runs without GPUs',
 }
 
 /** An empty value unsets it. */
@@ -62,12 +63,12 @@ export async function setSetting(term: Term, name: string, value: string): Promi
     throw new RpcError('INVALID_ARGUMENT', `There is no setting ${JSON.stringify(name)}; there is ${known}.`)
   }
   const { memory, writes } = term
-  if (value === '') {
-    if (memory.settings.delete(name)) await writes.commit([], [writes.keys.setting(name)])
-    return
-  }
-  memory.settings.set(name, value)
-  await writes.commit([{ key: writes.keys.setting(name), value: encode({ name, value }) }])
+  memory.setSetting(name, value)
+  const key = writes.keys.setting(name)
+  const committed =
+    value === '' ? writes.commit([], [key]) : writes.commit([{ key, value: encode({ name, value }) }])
+  term.wake()
+  await committed
   // Asked again, calls are judged by the new setting; clients do that by themselves.
   if (name === 'private')
     term.openCalls.endAll(

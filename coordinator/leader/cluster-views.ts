@@ -1,20 +1,38 @@
-import { type Demand, demandOf } from '../core/machine-types.js'
+import { comparable, type Demand } from '../core/machine-types.js'
+import { repeatsByDefault } from '../core/made-types.js'
 import { forbids } from '../core/placement-rules.js'
-import type { Pool, PoolNode } from '../core/pool.js'
+import { freeFor, type Pool, type PoolNode, runKind } from '../core/pool.js'
 import type { MachineTypeView, StatusView, User } from '../core/records.js'
 import type { Memory } from './memory.js'
 import type { Term } from './term.js'
 
 /** CPU, and each model that a node has with its multiples up to what one node has of it. */
 export function machineTypeViews({ memory }: Term): readonly MachineTypeView[] {
-  const { pool } = memory.runs.placement
-  return knownDemands(memory).map((demand) => typeView(pool, demand))
+  const { pool, limits } = memory.runs.placement
+  return knownDemands(memory).map((demand) => {
+    const view = typeView(pool, demand)
+    const made = memory.machineTypes.get(comparable(demand.typeName))
+    if (!made) return view
+    const inUse = limits.holders(demand.key).length
+    const { limit, labels, spot, storageBytes } = made
+    return {
+      ...view,
+      gpuModel: made.gpuModel,
+      freeCount: limit === 0 ? view.freeCount : Math.max(0, Math.min(view.freeCount, limit - inUse)),
+      ...{ made: true, limit, inUse, labels, spot, storageBytes },
+      defaultAutoResume: repeatsByDefault(made),
+    }
+  })
 }
 
 /** One for each machine type that the pool shows. */
 export function knownDemands(memory: Memory): readonly Demand[] {
-  const names = ['CPU', ...typeNames(memory.runs.placement.pool)]
-  return names.flatMap((name) => demandOf({ kind: 'type', name }, memory.models) ?? [])
+  const made = [...memory.machineTypes.values()].map(({ name }) => name).sort()
+  const derived = typeNames(memory.runs.placement.pool).filter(
+    (name) => !memory.machineTypes.has(comparable(name)),
+  )
+  const names = ['CPU', ...derived, ...made]
+  return names.flatMap((name) => memory.knownDemand({ kind: 'type', name }) ?? [])
 }
 
 function typeNames(pool: Pool): readonly string[] {
@@ -46,6 +64,8 @@ function typeView(pool: Pool, demand: Demand): MachineTypeView {
     memoryBytes: smallest(shares.map(({ memoryBytes }) => memoryBytes)),
     nodeCount: could.length,
     freeCount: nodes.reduce((total, node) => total + freeOn(pool, node, demand), 0),
+    ...{ made: false, limit: 0, inUse: 0, labels: [], spot: false, defaultAutoResume: false },
+    storageBytes: 0,
   }
 }
 
@@ -56,11 +76,12 @@ function smallest(values: readonly number[]): number {
 function freeOn(pool: Pool, node: PoolNode, demand: Demand): number {
   if (forbids(pool, node, demand)) return 0
   const { milliCpus, memoryBytes } = pool.shareOn(node, demand)
-  const counts = [Math.floor(node.freeMilliCpus / Math.max(1, milliCpus))]
-  counts.push(Math.floor(node.freeMemoryBytes / Math.max(1, memoryBytes)))
+  const free = freeFor(node, runKind(demand))
+  const counts = [Math.floor(free.milliCpus / Math.max(1, milliCpus))]
+  counts.push(Math.floor(free.memoryBytes / Math.max(1, memoryBytes)))
   if (demand.gpuCount > 0) {
-    const free = [...pool.sorts(node, demand, 'free').values()]
-    counts.push(free.reduce((total, devices) => total + Math.floor(devices.length / demand.gpuCount), 0))
+    const sorts = [...pool.sorts(node, demand, 'free').values()]
+    counts.push(sorts.reduce((total, devices) => total + Math.floor(devices.length / demand.gpuCount), 0))
   }
   return Math.min(...counts)
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../common/clock.js'
 import { invariant } from '../../common/errors.js'
 import type { JoinTokenRecord, Membership } from '../core/join-records.js'
+import type { MadeType } from '../core/made-types.js'
 import { decode, decodeOrigin, decodeStatus } from '../core/record-codec.js'
 import type {
   LoginCode,
@@ -85,7 +86,8 @@ function readersOf(memory: Memory, keys: Keys): readonly Reader[] {
     reader<TokenRecord>(keys.tokens, (record) => memory.tokens.set(record.sha256, record)),
     reader<LoginCode>(keys.loginCodes, (record) => memory.loginCodes.set(record.user, record)),
     reader<Project>(keys.projects, (record) => memory.projects.set(record.name, record)),
-    reader<Setting>(keys.settings, (record) => memory.settings.set(record.name, record.value)),
+    reader<MadeType>(keys.machineTypes, (record) => memory.setMachineType(record)),
+    reader<Setting>(keys.settings, (record) => memory.setSetting(record.name, record.value)),
     reader<SegmentRecord>(keys.segments, (record) => memory.segments.set(record.number, record)),
     reader<JoinTokenRecord>(keys.joinTokens, (record) => memory.joinTokens.set(record.sha256, record)),
     reader<Membership>(keys.memberships, (record) => memory.memberships.set(record.holder, record)),

@@ -3,7 +3,9 @@ import type { MachineRequest } from '../../proto/model/run-spec.js'
 import { cordonSentence } from '../core/cordon.js'
 import { gpuTypeName } from '../core/gpu-models.js'
 import type { JoinTokenRecord, Membership } from '../core/join-records.js'
-import { type Demand, demandOf, type ModelNames, modelNames, unknownDemand } from '../core/machine-types.js'
+import { comparable, type Demand, type ModelNames, modelNames, unknownDemand } from '../core/machine-types.js'
+import { demandFor, type MadeType } from '../core/made-types.js'
+import { defaultCpuShare } from '../core/node-parts.js'
 import type {
   LoginCode,
   NodeRecord,
@@ -26,6 +28,8 @@ export class Memory {
   readonly loginCodes = new Map<string, LoginCode>()
   readonly projects = new Map<string, Project>()
   readonly settings = new Map<string, string>()
+  /** That administrators have made, by compared form of the name. */
+  readonly machineTypes = new Map<string, MadeType>()
   readonly nodes = new Map<string, NodeRecord>()
   readonly segments = new Map<number, SegmentRecord>()
   readonly joinTokens = new Map<string, JoinTokenRecord>()
@@ -53,12 +57,13 @@ export class Memory {
   }
 
   setNode(record: NodeRecord): void {
-    const { id, name, inventory, cordon, givenUp } = record
+    const { id, name, inventory, cordon, givenUp, labels = [], gpuSince = {} } = record
     const { placement } = this.runs
     this.nodes.set(id, record)
+    const cordoned = givenUp ? `was given up by ${givenUp.by}` : cordonSentence(cordon)
     // What a lost machine had may be in another by now.
-    placement.pool.setNode(id, name, givenUp ? { ...inventory, gpus: [] } : inventory)
-    placement.pool.setCordoned(id, givenUp ? `was given up by ${givenUp.by}` : cordonSentence(cordon))
+    const offered = givenUp ? { ...inventory, gpus: [] } : inventory
+    placement.pool.setNode(id, name, offered, { cordoned, labels, gpuSince })
     placement.gained(id)
     this.#nodesChanged()
   }
@@ -76,9 +81,34 @@ export class Memory {
     this.#models = modelNames(seenModels(this.nodes.values()))
   }
 
+  /** An empty value unsets it. */
+  setSetting(name: string, value: string): void {
+    if (value === '') this.settings.delete(name)
+    else this.settings.set(name, value)
+    if (name !== 'cpu-share') return
+    this.runs.placement.pool.setCpuShare(value === '' ? defaultCpuShare : Number(value))
+    this.runs.placement.changedShape()
+  }
+
+  setMachineType(type: MadeType): void {
+    this.machineTypes.set(comparable(type.name), type)
+    this.runs.placement.limits.set(type.name, type.limit)
+  }
+
+  /** No run that has not ended may be of it. */
+  removeMachineType(name: string): void {
+    this.machineTypes.delete(comparable(name))
+    this.runs.placement.limits.set(name, 0)
+  }
+
+  /** undefined: there is no such type now. */
+  knownDemand(machine: MachineRequest): Demand | undefined {
+    return demandFor(machine, this.#models, this.machineTypes)
+  }
+
   /** What a run that was accepted asks for, also when its type is no longer known. */
   demandOf(machine: MachineRequest): Demand {
-    const demand = demandOf(machine, this.#models)
+    const demand = this.knownDemand(machine)
     return demand ?? unknownDemand(machine.kind === 'type' ? machine.name : 'GPU')
   }
 }

@@ -1,4 +1,6 @@
 import { isFinal } from '../../proto/model/run-state.js'
+import { wholeGpu } from '../core/gpu-owners.js'
+import { minus, nothing, plus } from '../core/node-parts.js'
 import { forbids } from '../core/placement-rules.js'
 import type { NodeDetails, NodeRecord, NodeRun, NodeView } from '../core/records.js'
 import { knownDemands } from './cluster-views.js'
@@ -24,11 +26,32 @@ export function nodeView(term: Term, record: NodeRecord): NodeView {
       heldByRunId: pool.holder(gpu.uuid),
     })),
     runIds: [...new Set(nodeRuns(term, record.id).map(({ runId }) => runId))],
-    warnings: record.inventory.warnings,
+    warnings: [...record.inventory.warnings, ...sharedGpus(term, record)],
     cordon: record.cordon,
     labels: record.labels ?? [],
     givenUp: record.givenUp !== undefined,
   }
+}
+
+/** What a node's own agent can't know. */
+export function leaderWarnings(term: Term, nodeId: string): readonly string[] {
+  const record = term.memory.nodes.get(nodeId)
+  if (!record) return []
+  const cordon = record.cordon?.kind === 'cluster' ? [`It gets no new runs: ${record.cordon.reason}`] : []
+  return [...cordon, ...sharedGpus(term, record)]
+}
+
+/** A GPU that several nodes show can be in one machine only: somebody copied what makes a node, or set it up twice. */
+function sharedGpus({ memory }: Term, { id, inventory }: NodeRecord): readonly string[] {
+  const { pool } = memory.runs.placement
+  const nameOf = (nodeId: string) => memory.nodes.get(nodeId)?.name ?? nodeId
+  return [...new Set(inventory.gpus.map(wholeGpu))].flatMap((uuid) => {
+    const others = pool.shownBy(uuid).filter((other) => other !== id)
+    const owner = pool.ownerOf(uuid) ?? id
+    if (others.length === 0) return []
+    const [first, second] = owner === id ? [id, others[0] ?? id] : [owner, id]
+    return [`GPU ${uuid} belongs to node ${nameOf(first)}, and node ${nameOf(second)} shows it too`]
+  })
 }
 
 export function nodeDetails(term: Term, record: NodeRecord): NodeDetails {
@@ -38,8 +61,8 @@ export function nodeDetails(term: Term, record: NodeRecord): NodeDetails {
   return {
     node: nodeView(term, record),
     ...{ machineId: record.machineId, bootId: record.bootId },
-    milliCpusFree: node?.freeMilliCpus ?? 0,
-    memoryFreeBytes: node?.freeMemoryBytes ?? 0,
+    free: node ? minus(node, plus(node.used.cpu, node.used.gpu)) : nothing,
+    forCpuRuns: node?.parts.cpu ?? nothing,
     runs: nodeRuns(term, record.id),
     machineTypes: knownDemands(memory)
       .filter((demand) => node && forbids(pool, node, demand)?.kind !== 'never')

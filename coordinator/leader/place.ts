@@ -1,4 +1,5 @@
 import { prepareOrders } from '../agents/orders.js'
+import { madeTypeFor, repeatsByDefault } from '../core/made-types.js'
 import type { Placed } from '../core/placement.js'
 import { assign } from '../core/run-changes.js'
 import type { RunEntry } from './run-book.js'
@@ -35,9 +36,16 @@ function assigned(term: Term, decision: Placed): readonly RunEntry[] {
   runs.set(
     entry,
     assign(entry.record, decision.place, {
-      replaceable: entry.origin.spec.limits.autoResume === 'on',
+      replaceable: isReplaceable(term, entry),
       machineType: decision.demand.typeName,
     }),
   )
   return [entry]
+}
+
+/** As the run says, or else its machine type. */
+function isReplaceable({ memory }: Term, { origin }: RunEntry): boolean {
+  const { autoResume } = origin.spec.limits
+  if (autoResume !== 'default') return autoResume === 'on'
+  return repeatsByDefault(madeTypeFor(origin.spec.machine, memory.machineTypes))
 }

@@ -154,24 +154,25 @@ export class RunBook {
     const [wasQueued, isQueued] = [before !== undefined && queued(before), queued(after)]
     if (isQueued && !wasQueued) this.placement.enqueue(after.id, after.attempt + 1, entry.demand)
     if (wasQueued && !isQueued) this.placement.dequeue(after.id)
-    if (before?.holdings !== after.holdings) this.#holdings(before, after)
+    if (before?.holdings !== after.holdings) this.#holdings(entry, before, after)
     if (after.nodeId !== undefined && before?.nodeId !== after.nodeId) this.#onNode(after.nodeId, after.id)
     if (this.concurrency.changed(entry.origin.creator, before, after)) this.fillSlots(entry.origin.creator)
   }
 
-  #holdings(before: RunRecord | undefined, after: RunRecord): void {
-    const { pool } = this.placement
+  #holdings({ demand }: RunEntry, before: RunRecord | undefined, after: RunRecord): void {
     for (const holding of before?.holdings ?? []) {
       if (after.holdings.includes(holding)) continue
-      pool.release(attemptKey({ runId: after.id, attempt: holding.attempt }), holding)
-      this.placement.gained(holding.nodeId)
-      // A device may have been moved to another machine meanwhile.
-      for (const uuid of holding.gpuUuids) this.placement.gained(pool.ownerOf(uuid) ?? holding.nodeId)
+      this.placement.release(attemptKey({ runId: after.id, attempt: holding.attempt }), holding, demand)
       if (holding.nodeId !== after.nodeId) this.#byNode.get(holding.nodeId)?.delete(after.id)
     }
     for (const holding of after.holdings) {
       if (before?.holdings.includes(holding)) continue
-      pool.hold(attemptKey({ runId: after.id, attempt: holding.attempt }), after.id, holding)
+      this.placement.hold(
+        attemptKey({ runId: after.id, attempt: holding.attempt }),
+        after.id,
+        holding,
+        demand,
+      )
       this.#onNode(holding.nodeId, after.id)
     }
   }

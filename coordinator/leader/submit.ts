@@ -1,6 +1,6 @@
 import { RpcError } from '../../common/errors.js'
 import type { RunSpec } from '../../proto/model/run-spec.js'
-import { comparable, type Demand, demandOf, nearNames } from '../core/machine-types.js'
+import { comparable, type Demand, nearNames } from '../core/machine-types.js'
 import { encode } from '../core/record-codec.js'
 import type { Project, RequestRecord, RunOrigin } from '../core/records.js'
 import { newRun } from '../core/run-changes.js'
@@ -104,10 +104,10 @@ function checkMachine(memory: Memory, spec: RunSpec): Demand {
       'Runs on several machines at once (--distributed) come with a later version.',
     )
   }
-  const demand = demandOf(spec.machine, memory.models)
+  const demand = memory.knownDemand(spec.machine)
   if (demand) return demand
   const name = spec.machine.kind === 'type' ? spec.machine.name : ''
-  const near = nearNames(name, memory.models)
+  const near = nearNames(name, new Map([...memory.models, ...madeNames(memory)]))
   const hint =
     near.length > 0 ? `Did you mean ${orList(near)}?` : `The pool has ${orList(typesThere(memory))}.`
   throw new RpcError('INVALID_ARGUMENT', `There is no machine type ${JSON.stringify(name)}. ${hint}`, {
@@ -115,10 +115,15 @@ function checkMachine(memory: Memory, spec: RunSpec): Demand {
   })
 }
 
+function* madeNames({ machineTypes }: Memory): Iterable<readonly [string, string]> {
+  for (const [form, { name }] of machineTypes) yield [form, name]
+}
+
 function typesThere(memory: Memory): readonly string[] {
   const types = new Map([['cpu', 'CPU']])
   for (const node of memory.runs.placement.pool.nodes.values())
     for (const { type } of node.devices) types.set(comparable(type), type)
+  for (const [form, { name }] of memory.machineTypes) types.set(form, name)
   return [...types.values()].slice(0, 10)
 }
 

@@ -7,6 +7,10 @@ const settings: Readonly<Record<string, (value: string) => string | undefined>> 
     ['true', 'false'].includes(value)
       ? undefined
       : `private is true or false, not ${JSON.stringify(value.slice(0, 80))}.`,
+  'cpu-share': (value) =>
+    /^0?\.\d{1,4}$|^0$/.test(value) && Number(value) <= 0.9
+      ? undefined
+      : `The part of a node with GPUs that is set aside for runs without GPUs is a number from 0 to 0.9, such as 0.25; not ${JSON.stringify(value.slice(0, 40))}.`,
 }
 
 export function settingRefusal(name: string, value: string): string | undefined {

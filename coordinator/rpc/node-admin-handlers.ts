@@ -66,17 +66,17 @@ const cordonKinds: Readonly<Record<Cordon['kind'], string>> = {
 }
 
 function detailsToWire(details: NodeDetails): object {
-  const { node, milliCpusFree, memoryFreeBytes, runs, ...rest } = details
-  const { cpus, memoryBytes, runtimeVersion, diskFreeBytes } = node.inventory
+  const { node, free, forCpuRuns, runs, ...rest } = details
+  const { runtimeVersion, diskFreeBytes } = node.inventory
   return {
     ...rest,
     node: nodeToWire(node),
     runtimeVersion,
     diskFreeBytes,
-    cpusFree: Math.max(0, milliCpusFree) / 1000,
-    memoryFreeBytes: Math.max(0, memoryFreeBytes),
-    cpusForCpuRuns: cpus,
-    memoryForCpuRunsBytes: memoryBytes,
+    cpusFree: Math.max(0, free.milliCpus) / 1000,
+    memoryFreeBytes: Math.max(0, free.memoryBytes),
+    cpusForCpuRuns: forCpuRuns.milliCpus / 1000,
+    memoryForCpuRunsBytes: forCpuRuns.memoryBytes,
     runs: runs.map((run) => ({ ...run, state: stateToWire(run.state) })),
   }
 }

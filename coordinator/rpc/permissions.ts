@@ -64,6 +64,10 @@ export const permissions: Readonly<Record<string, Permission>> = {
   'Keeping/Backup': { role: 'admin', of: 'all' },
   'Keeping/Audit': { role: 'admin', of: 'all' },
   'Keeping/Repair': { role: 'admin', of: 'all' },
+  'MachineTypes/Add': { role: 'admin', of: 'all' },
+  'MachineTypes/List': { role: 'viewer', of: 'all' },
+  'MachineTypes/Scale': { role: 'admin', of: 'all' },
+  'MachineTypes/Delete': { role: 'admin', of: 'all' },
 }
 
 const rank: Readonly<Record<Role | 'anyone', number>> = { anyone: -1, viewer: 0, member: 1, admin: 2 }

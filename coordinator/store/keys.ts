@@ -39,6 +39,9 @@ export function makeKeys(prefix: string) {
     loginCode: (userName: string) => `${prefix}login-code/${userName}`,
     projects: `${prefix}project/`,
     project: (name: string) => `${prefix}project/${name}`,
+    machineTypes: `${prefix}machine-type/`,
+    /** `name` in compared form. Read before runs, whose demands follow from it. */
+    machineType: (name: string) => `${prefix}machine-type/${name}`,
     settings: `${prefix}setting/`,
     setting: (name: string) => `${prefix}setting/${name}`,
     segments: `${prefix}segment/`,

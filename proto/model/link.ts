@@ -93,6 +93,8 @@ export type ToAgent =
       readonly userAddresses: readonly string[]
       readonly settings: Readonly<Record<string, string>>
       readonly heartbeatIntervalMs: number
+      /** What is wrong with this node in the leader's eyes, for its log. */
+      readonly warnings: readonly string[]
     }
   | { readonly kind: 'heartbeat'; readonly sequence: number }
   | { readonly kind: 'orders'; readonly orders: readonly Order[] }

@@ -102,9 +102,9 @@ test(usage, ['run', '--timeout', 'soon', 'x'], 2, /90m or 36h/)
 test(usage, ['cluster', 'add-bucket'], 1, /"spell cluster add-bucket" is not part of this version/)
 test(
   usage,
-  ['cluster', 'machine-type', 'add', '--name', 'x'],
+  ['cluster', 'machine-type', 'get-token', 'x'],
   1,
-  /"spell cluster machine-type add" is not part/,
+  /"spell cluster machine-type get-token" is not part/,
 )
 test(usage, ['cluster', 'backup'], 2, /missing required argument 'file'/)
 test(usage, ['cluster', 'restore', 'x', '--dir', ''], 2, /--dir needs the name of a folder/)

@@ -1,17 +1,9 @@
 import test from 'ava'
-import fc from 'fast-check'
-import { type Demand, demandOf, modelNames } from '../../../coordinator/core/machine-types.js'
+import { madeDemand } from '../../../coordinator/core/made-types.js'
 import { type Placed, Placement } from '../../../coordinator/core/placement.js'
 import { whyItWaits } from '../../../coordinator/core/why.js'
 import { gpus, inventory } from '../leader/harness.js'
-
-const names = modelNames([])
-
-function demand(name: string): Demand {
-  const found = demandOf({ kind: 'type', name }, names)
-  if (!found) throw new Error(name)
-  return found
-}
+import { demand, made } from './demands.js'
 
 function pool(...nodes: readonly (readonly [id: string, Parameters<typeof inventory>[0]])[]): Placement {
   const placement = new Placement()
@@ -30,16 +22,16 @@ test('the oldest goes first, and one that cannot be placed holds up its own type
   placement.enqueue(1, 1, demand('V100'))
   placement.enqueue(2, 1, demand('T4x2'))
   placement.enqueue(4, 1, demand('T4'))
-  t.deepEqual(where(placement.plan(10)), ['2@a'])
+  t.deepEqual(where(placement.plan(10)), ['2@a', '3@a'])
   t.is(placement.position(1), 1)
 })
 
-test('a GPU brings its share of cores and memory', (t) => {
+test('a GPU brings its share of what is not set aside for runs without GPUs', (t) => {
   const placement = pool(['a', { cpus: 64, memoryBytes: 512e9, gpus: gpus(8) }])
   placement.enqueue(1, 1, demand('T4x2'))
   const [placed] = placement.plan(10)
-  t.is(placed?.place.cpus, 16)
-  t.is(placed?.place.memoryBytes, 128e9)
+  t.is(placed?.place.cpus, 12)
+  t.is(placed?.place.memoryBytes, 96e9)
   t.is(placed?.place.gpuUuids.length, 2)
 })
 
@@ -95,8 +87,8 @@ test('a GPU that two nodes bring belongs to the first, until that one no longer 
   placement.pool.setNode('a', 'a', inventory())
   placement.gained('b')
   t.deepEqual(where(placement.plan(10)), [], 'run 1 still holds it')
-  placement.pool.release('1.1', { attempt: 1, nodeId: 'a', gpuUuids: ['GPU-0'], cpus: 8, memoryBytes: 32e9 })
-  placement.gained('b')
+  const holding = { attempt: 1, nodeId: 'a', gpuUuids: ['GPU-0'], cpus: 6, memoryBytes: 24e9 }
+  placement.release('1.1', holding, demand('T4'))
   t.deepEqual(where(placement.plan(10)), ['2@b'])
 })
 
@@ -128,145 +120,82 @@ test('a waiting run says why', (t) => {
   t.regex(whyItWaits(placement, 2), /away: node-1 is not connected/)
 })
 
-// Properties over random histories.
-
-const types = ['CPU', 'T4', 'T4x2', 'V100', 'V100x4', 'A100'] as const
-type Step =
-  | { readonly kind: 'submit'; readonly type: (typeof types)[number] }
-  | { readonly kind: 'end'; readonly pick: number }
-  | { readonly kind: 'kill'; readonly pick: number }
-  | {
-      readonly kind: 'node'
-      readonly id: number
-      readonly gpus: number
-      readonly model: string
-      readonly cpus: number
-    }
-  | { readonly kind: 'away'; readonly id: number; readonly away: boolean }
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('submit'), type: fc.constantFrom(...types) }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('end'), pick: fc.nat(100) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('kill'), pick: fc.nat(100) }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant('node'),
-      id: fc.nat(3),
-      gpus: fc.nat(8),
-      model: fc.constantFrom(
-        'Tesla T4',
-        'Tesla V100-SXM2-16GB',
-        'Tesla V100-SXM2-32GB',
-        'NVIDIA A100-SXM4-80GB',
-      ),
-      cpus: fc.constantFrom(1, 2, 3, 16),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('away'), id: fc.nat(3), away: fc.boolean() }) },
-)
-
-/** A pool with its history, from which an equal one can be built anew. */
-class History {
-  placement = new Placement()
-  readonly nodes = new Map<string, { offered: ReturnType<typeof inventory>; absent: string }>()
-  readonly queued = new Map<number, Demand>()
-  readonly running = new Map<number, Placed>()
-  newest = 0
-
-  take(one: Step): void {
-    const node = 'id' in one ? `n${one.id}` : ''
-    if (one.kind === 'submit') {
-      this.newest += 1
-      this.queued.set(this.newest, demand(one.type))
-      this.placement.enqueue(this.newest, 1, demand(one.type))
-    } else if (one.kind === 'end') {
-      const ending = [...this.running.values()][one.pick % Math.max(1, this.running.size)]
-      if (!ending) return
-      this.running.delete(ending.runId)
-      this.placement.pool.release(`${ending.runId}.1`, { attempt: 1, ...ending.place })
-      this.placement.gained(ending.place.nodeId)
-    } else if (one.kind === 'kill') {
-      const id = [...this.queued.keys()][one.pick % Math.max(1, this.queued.size)]
-      if (id === undefined) return
-      this.queued.delete(id)
-      this.placement.dequeue(id)
-    } else if (one.kind === 'node') {
-      const offered = inventory({ cpus: one.cpus, gpus: gpus(one.gpus, one.model, node) })
-      this.nodes.set(node, { offered, absent: '' })
-      this.placement.pool.setNode(node, node, offered)
-      this.placement.pool.setAbsent(node, '')
-      this.placement.gained(node)
-      this.placement.changedShape()
-    } else {
-      const known = this.nodes.get(node)
-      if (!known) return
-      known.absent = one.away ? 'away' : ''
-      this.placement.pool.setAbsent(node, known.absent)
-      if (!one.away) this.placement.gained(node)
-    }
-  }
-
-  anew(): Placement {
-    const placement = new Placement()
-    for (const [id, { offered, absent }] of [...this.nodes].reverse()) {
-      placement.pool.setNode(id, id, offered)
-      placement.pool.setAbsent(id, absent)
-    }
-    for (const { runId, place } of this.running.values())
-      placement.pool.hold(`${runId}.1`, runId, { attempt: 1, ...place })
-    for (const [id, wanted] of [...this.queued].reverse()) placement.enqueue(id, 1, wanted)
-    return placement
-  }
-
-  plan(limit: number): readonly Placed[] {
-    const placed = this.placement.plan(limit)
-    for (const one of placed) {
-      this.running.set(one.runId, one)
-      this.queued.delete(one.runId)
-    }
-    return placed
-  }
-}
-
-test('over any history: no device twice, nothing over what a node has, none where it is away, and an index built anew decides the same', (t) => {
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const history = new History()
-      for (const one of steps) {
-        history.take(one)
-        const scratch = history.anew().plan(1_000)
-        const planned = history.plan(1_000)
-        t.deepEqual(planned, scratch)
-        for (const { place } of planned) t.is(history.nodes.get(place.nodeId)?.absent, '')
-        const uuids = [...history.running.values()].flatMap(({ place }) => place.gpuUuids)
-        t.is(new Set(uuids).size, uuids.length)
-        for (const { id } of history.placement.pool.nodes.values()) {
-          const here = planned.filter(({ place }) => place.nodeId === id)
-          const node = history.placement.pool.nodes.get(id)
-          if (here.length > 0)
-            t.true(node !== undefined && node.freeMilliCpus >= 0 && node.freeMemoryBytes >= 0)
-        }
-      }
-      return true
-    }),
-    { numRuns: 300 },
+test('neither runs with GPUs nor those without take what is set aside for the other', (t) => {
+  const placement = pool(['a', { cpus: 16, memoryBytes: 64e9, gpus: gpus(4) }])
+  for (let id = 1; id <= 10; id += 1) placement.enqueue(id, 1, demand('CPU'))
+  for (let id = 11; id <= 20; id += 1) placement.enqueue(id, 1, demand('T4'))
+  const placed = placement.plan(100)
+  t.deepEqual(
+    placed.map(({ runId, place }) => [runId, place.cpus]),
+    [...[1, 2].map((id) => [id, 2]), ...[11, 12, 13, 14].map((id) => [id, 3])],
+  )
+  t.is(
+    whyItWaits(placement, 3),
+    'Waiting for a CPU machine: a has too few cores free for runs without GPUs; it starts when one of runs 1, 2 ends',
   )
 })
 
-test('planned in small steps or at once, the decisions are the same', (t) => {
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), fc.integer({ min: 1, max: 3 }), (steps, limit) => {
-      const [whole, parts] = [new History(), new History()]
-      for (const one of steps) {
-        whole.take(one)
-        parts.take(one)
-      }
-      const placed: Placed[] = []
-      for (let more = parts.plan(limit); more.length > 0; more = parts.plan(limit)) placed.push(...more)
-      t.deepEqual(placed, whole.plan(1_000))
-      return true
-    }),
-    { numRuns: 200 },
+test('the part set aside is a setting, and a type that does not fit beside it says so', (t) => {
+  const placement = pool(['a', { cpus: 16, memoryBytes: 64e9, gpus: gpus(1) }])
+  placement.enqueue(1, 1, madeDemand(made({ name: 'wide', gpuCount: 1, milliCpus: 14_000 })))
+  t.deepEqual(placement.plan(1), [])
+  t.is(
+    whyItWaits(placement, 1),
+    'No node could ever give a wide machine: a has only 12 cores and 48 GB for runs with GPUs; it starts when one that can joins',
   )
+  placement.pool.setCpuShare(0.1)
+  placement.changedShape()
+  t.is(placement.plan(1).length, 1)
+})
+
+test('a made type takes only nodes with its labels, and no more at once than its limit', (t) => {
+  const placement = pool(['a', {}], ['b', {}])
+  const fast = madeDemand(made({ name: 'fast', labels: ['ssd'] }))
+  placement.limits.set('fast', 2)
+  for (const id of [1, 2, 3]) placement.enqueue(id, 1, fast)
+  t.deepEqual(placement.plan(10), [])
+  t.is(
+    whyItWaits(placement, 1),
+    'No node could ever give a fast machine: a lacks the label ssd, b lacks the label ssd; it starts when one gets it, or one that can joins',
+  )
+  placement.pool.setNode('b', 'b', inventory(), { labels: ['ssd'] })
+  placement.gained('b')
+  const placed = placement.plan(10)
+  t.deepEqual(where(placed), ['1@b', '2@b'])
+  t.is(
+    whyItWaits(placement, 3),
+    'Waiting for a fast machine: no more than 2 may be used at once; it starts when one of runs 1, 2 ends',
+  )
+  const [first] = placed
+  if (first) placement.release('1.1', { attempt: 1, ...first.place }, fast)
+  t.deepEqual(where(placement.plan(10)), ['3@b'])
+})
+
+test('a cordoned node says who cordoned it, beside nodes that are away', (t) => {
+  const placement = pool(['a', {}], ['b', {}])
+  placement.pool.setNode('a', 'a', inventory(), { cordoned: 'is drained by root (new disk)' })
+  placement.pool.setAbsent('b', 'is not connected')
+  placement.enqueue(1, 1, demand('CPU'))
+  t.is(
+    whyItWaits(placement, 1),
+    'Every node that could give a CPU machine is away or gets no new runs: a is drained by root (new disk), b is not connected; it starts when that changes',
+  )
+})
+
+test('a slice held on one node keeps its GPU from being promised on another that shows it whole', (t) => {
+  const whole = gpus(1, 'NVIDIA A100-SXM4-80GB')
+  const slice = {
+    uuid: 'MIG-1',
+    model: 'MIG 1g.10gb',
+    memoryBytes: 1e9,
+    unusableReason: '',
+    parentUuid: 'GPU-0',
+  }
+  const placement = pool(['a', { gpus: [...whole, slice] }], ['b', { gpus: whole }])
+  placement.enqueue(1, 1, demand('A100-1g.10gb'))
+  t.deepEqual(where(placement.plan(10)), ['1@a'])
+  placement.pool.setNode('a', 'a', inventory())
+  placement.gained('b')
+  placement.enqueue(2, 1, demand('A100'))
+  t.deepEqual(placement.plan(10), [])
 })

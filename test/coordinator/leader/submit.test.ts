@@ -190,6 +190,8 @@ test('a spec of any kind comes back as it was, from memory and from etcd', async
   t.deepEqual((await next.run(1)).labels, ['x'])
   const agent = new Agent('n1', inventory({ gpus: gpus(1) }))
   await agent.connect(next)
+  await next.nodeAdmin.setLabel('n1', { label: 'a', remove: false })
+  await settle()
   t.deepEqual(agent.held.get('1.1')?.assignment.spec, full)
 })
 

@@ -20,6 +20,7 @@ const reading = new RegExp(
     ...['Runs/(Get|List|Follow)', 'Projects/(List|Get)', 'Files/(List|Read)', 'Account/.*'],
     'Cluster/(Get|List.*)',
     'Join/.*',
+    'MachineTypes/List',
     'Nodes/Get',
     'People/(LogIn|ResetAdmin)',
     'Tokens/.*',

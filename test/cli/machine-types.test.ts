@@ -1,0 +1,58 @@
+import test from 'ava'
+import { loggedIn } from './support/logged-in.js'
+
+const plain = { name: 'CPU', cpus: 2, memoryBytes: 8 * 1024 ** 3, nodeCount: 3, freeCount: 5 }
+const big = {
+  ...{ name: 'big', gpuCount: 4, gpuModel: 'A100', cpus: 32, memoryBytes: 256 * 1024 ** 3 },
+  ...{ nodeCount: 1, freeCount: 1, made: true, limit: 2, inUse: 1, labels: ['fast-disk'], spot: true },
+  ...{ defaultAutoResume: true, storageBytes: 500e9 },
+}
+
+test('machine-type list shows limits and what made types ask for, where there are any', async (t) => {
+  const { spell, coordinator } = await loggedIn(t, {
+    'Cluster/ListMachineTypes': () => ({ machineTypes: [plain, big] }),
+  })
+  t.is(
+    (await spell(['cluster', 'machine-type', 'list'])).stdout,
+    `NAME  GPUS      CPUS  MEMORY  MACHINES  FREE NOW  LIMIT   ASKS FOR
+CPU   -         2     8.0G    3         5         -       -
+big   4 x A100  32    256G    1         1         1 of 2  fast-disk, 500 GB of disk, spot
+`,
+  )
+  coordinator.answers['Cluster/ListMachineTypes'] = () => ({ machineTypes: [plain] })
+  t.is(
+    (await spell(['cluster', 'machine-type', 'list'])).stdout,
+    'NAME  GPUS  CPUS  MEMORY  MACHINES  FREE NOW\nCPU   -     2     8.0G    3         5\n',
+  )
+})
+
+test('machine-type add says everything that was written', async (t) => {
+  const { spell, coordinator } = await loggedIn(t, { 'MachineTypes/Add': () => big })
+  const words = ['--name', 'big', '--gpu-model', 'A100', '--gpus', '4', '--cpus', '32', '--memory', '256G']
+  const more = ['--storage-size', '500', '--label', 'fast-disk', '--label', 'x', '--limit', '2', '--spot']
+  t.is(
+    (await spell(['cluster', 'machine-type', 'add', ...words, ...more])).stdout,
+    'Machine type big is made: spell run -t big …\n',
+  )
+  t.like(coordinator.requestsOf<object>('MachineTypes/Add')[0], {
+    ...{ name: 'big', gpuModel: 'A100', gpuCount: 4, cpus: 32, memoryBytes: 256 * 1024 ** 3 },
+    ...{ storageBytes: 500e9, labels: ['fast-disk', 'x'], limit: 2, spot: true, defaultAutoResume: false },
+  })
+})
+
+for (const words of [['--min-machines', '0'], ['--idle-timeout=30'], ['--instance-type', 'p3.8xlarge']])
+  test(`${words[0]} is refused by name`, async (t) => {
+    const { spell, coordinator } = await loggedIn(t)
+    const added = await spell(['cluster', 'machine-type', 'add', '--name', 'big', ...words])
+    t.is(added.code, 2)
+    t.regex(added.stderr, new RegExp(`${words[0]?.replace(/=.*/, '')} is about machines that are rented`))
+    t.deepEqual(coordinator.requests, [])
+  })
+
+test('scale and delete say what holds now', async (t) => {
+  const { spell } = await loggedIn(t, { 'MachineTypes/Scale': () => big, 'MachineTypes/Delete': () => big })
+  const typed = async (...words: string[]) => (await spell(['cluster', 'machine-type', ...words])).stdout
+  t.is(await typed('scale', 'big', '3'), 'Machine type big may be used by 3 runs at once.\n')
+  t.is(await typed('scale', 'big', '0'), 'Machine type big has no limit any more.\n')
+  t.is(await typed('delete', 'big'), 'Machine type big is deleted.\n')
+})
