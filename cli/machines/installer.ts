@@ -58,7 +58,8 @@ async function tryHash(address: string, name: string, ca: string): Promise<Tried
 function read(address: string, name: string, ca: string): Promise<Buffer> {
   const signal = AbortSignal.timeout(patienceMs)
   return new Promise((resolve, reject) => {
-    const asked = request(`https://${address}/${name}`, { ca, signal, agent: false }, (response) => {
+    const trust = ca === '' ? {} : { ca }
+    const asked = request(`https://${address}/${name}`, { ...trust, signal, agent: false }, (response) => {
       const chunks: Buffer[] = []
       let bytes = 0
       response.on('data', (chunk: Buffer) => {

@@ -26,7 +26,7 @@ export function programFiles(programs) {
   return sorted([
     ...compiled.flatMap((folder) => below(join(programs, folder), `dist/${folder}`, needless)),
     ...below(join(root, 'proto'), 'proto', needless).filter(({ name }) => name.endsWith('.proto')),
-    ...packages().flatMap((path) => below(join(root, path), path, needless)),
+    ...packages().flatMap(packageFiles),
     textEntry('package.json', `${JSON.stringify(manifestWithPackages, undefined, 2)}\n`),
     textEntry('THIRD-PARTY-LICENSES.txt', licences()),
   ]).map((entry) => (entry.name === 'dist/bundle/spell.cjs' ? { ...entry, mode: 0o755 } : entry))
@@ -63,7 +63,19 @@ function packages() {
   return Object.entries(lock.packages)
     .filter(([path, { dev, devOptional, optional }]) => path !== '' && !dev && !devOptional && !optional)
     .map(([path]) => path)
-    .filter((path) => !path.includes('node_modules/@types/'))
+}
+
+function packageFiles(path) {
+  const manifestName = `${path}/package.json`
+  return below(join(root, path), path, needless).map((entry) =>
+    entry.name === manifestName ? textEntry(manifestName, quietManifest(join(root, manifestName))) : entry,
+  )
+}
+
+/** Nothing is run when it is installed, and nothing is missed that isn't there. */
+function quietManifest(file) {
+  const { scripts, optionalDependencies, devDependencies, ...rest } = JSON.parse(readFileSync(file, 'utf8'))
+  return `${JSON.stringify(rest, undefined, 2)}\n`
 }
 
 /** Files below a folder; packages within packages are entries of the lock of their own. */
