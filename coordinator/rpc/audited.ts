@@ -10,6 +10,8 @@ import type { UserCall } from './user-call.js'
 
 export interface Auditing {
   write(entry: AuditEntry): void
+  /** The same of a call that was refused and that anyone can make, as often as they like. */
+  writeRefusal(entry: AuditEntry): void
   /** Wall clock, milliseconds since 1970. */
   now(): number
 }
@@ -17,9 +19,12 @@ export interface Auditing {
 const fieldsOfRequests = [
   ...['runId', 'runIds', 'name', 'newName', 'project', 'projectName', 'label', 'remove', 'archived', 'force'],
   ...['user', 'userName', 'role', 'maxConcurrentRuns', 'node', 'nodeId', 'nodeName', 'machineType', 'kind'],
-  ...['id', 'uses', 'ttlSeconds', 'sha256'],
+  ...['id', 'uses', 'ttlSeconds', 'stop', 'lost'],
 ] as const
-const fieldsOfAnswers = ['runId', 'done', 'notPermitted', 'nodeId', 'newestRunId'] as const
+const fieldsOfAnswers = [
+  ...['runId', 'done', 'notPermitted', 'nodeId', 'newestRunId', 'id'],
+  ...['interruptedRunIds', 'repeatedRunIds', 'tokensEnded'],
+] as const
 
 /** These change nothing, whoever may call them. */
 const silent: ReadonlySet<string> = new Set(['Files/HasObject', 'Keeping/Audit'])
@@ -59,14 +64,17 @@ type Outcome =
   | { readonly kind: 'left' }
 
 function wrap(name: string, handler: Handler<UserCall>, auditing: Auditing): Handler<UserCall> {
-  const tell = (call: UserCall, request: unknown, outcome: Outcome) =>
-    auditing.write({
+  const tell = (call: UserCall, request: unknown, outcome: Outcome) => {
+    const entry = {
       ...{ atMs: auditing.now(), user: call.user.name, method: name, status: statusOf(outcome) },
       ...sourceOf(call.live),
       about: { ...picked(request, fieldsOfRequests), ...picked(answerIn(outcome), fieldsOfAnswers) },
       reason: refusalIn(outcome),
       more: 0,
-    })
+    }
+    if (outcome.kind === 'failed' && entry.user === '') auditing.writeRefusal(entry)
+    else auditing.write(entry)
+  }
   const once = async (request: unknown, call: UserCall, answering: Promise<object>): Promise<object> => {
     try {
       const answer = await answering

@@ -38,7 +38,11 @@ export class UserEndpoint {
     this.#leaders = new LeaderClients(parts.ca)
     this.endpoint = new Endpoint({
       ...parts,
-      handlers: audited(parts.handlers, { write: (entry) => audit.add(entry), now: () => clock.now() }),
+      handlers: audited(parts.handlers, {
+        write: (entry) => audit.add(entry),
+        writeRefusal: (entry) => audit.addRefusal(entry),
+        now: () => clock.now(),
+      }),
       methods,
       admit: (method, live) => this.#admit(parts.leading(), method, live),
     })
