@@ -10,6 +10,7 @@ import { DirectoryStore } from '../spellfs/directory-store.js'
 import { markDirectoryStore } from '../spellfs/store-mark.js'
 import type { AuditLog } from './audit/audit-log.js'
 import { makeAuditLog } from './audit/make-audit-log.js'
+import { schemaVersion } from './core/record-codec.js'
 import type { DownloadServer } from './downloads/download-server.js'
 import { downloadServerOf, listenForDownloads } from './downloads/from-settings.js'
 import { Endpoints, type TlsFiles } from './endpoints.js'
@@ -123,7 +124,9 @@ export class Coordinator {
       downloadAddress: await listenForDownloads(this.#downloads, this.#settings),
     }
     const { clock, log } = this.#parts
-    this.#members = new Members(self, this.#keys.prefix, { etcd: this.#etcd, clock, log })
+    this.#members = new Members(self, this.#keys.prefix, {
+      ...{ etcd: this.#etcd, clock, log, recordVersion: schemaVersion + this.#settings.versionsAhead },
+    })
     this.#watch.onRead(() => this.#showHealth())
     this.#watch.start()
     this.#members.start()
@@ -283,6 +286,7 @@ export class Coordinator {
       store: this.#store,
       trust: this.#trust,
       userAddresses: () => (this.#members?.all() ?? []).map(({ userAddress }) => userAddress),
+      recordVersions: () => this.#members?.recordVersions(),
       coordinatorAddresses: () => (this.#members?.all() ?? []).map(({ agentAddress }) => agentAddress),
       takeLines: this.#lines.take.bind(this.#lines),
       committed: this.#metrics.committed.bind(this.#metrics),

@@ -304,6 +304,7 @@ export class Leader {
       this.#news.tell()
       this.joins.look()
       this.#term.highestRun.keepUp()
+      this.#term.raiseSchema.look()
       this.#lookLater()
     })
   }

@@ -24,9 +24,13 @@ const memberValue = z.object({
   userAddress: z.string(),
   agentAddress: z.string(),
   downloadAddress: z.string().optional(),
+  /** The highest version of records that it reads; a version of Spell that did not say reads the first. */
+  records: z.number().int().default(1),
 })
 
 export interface MembersParts {
+  /** The highest version of records that this coordinator reads. */
+  readonly recordVersion: number
   readonly etcd: Etcd
   readonly clock: Clock
   readonly log: Log
@@ -34,13 +38,14 @@ export interface MembersParts {
 
 /**
  * Which coordinators there are: each keeps `coordinator/<id>` under a lease of its own and reads the others' now and then.
- * Only for showing and for agents' lists of addresses; nothing is decided by it.
+ * For showing, for agents' lists of addresses, and for when records may be written in a newer version.
  */
 export class Members {
   readonly #self: Member
   readonly #prefix: string
   readonly #parts: MembersParts
-  #others: readonly Member[] = []
+  /** Undefined until the list was read. */
+  #others: readonly z.output<typeof memberValue>[] | undefined
   #leaseId: string | undefined
   #timer: Timer | undefined
   #round: Promise<void> | undefined
@@ -55,7 +60,12 @@ export class Members {
 
   /** This coordinator first, the others by id. */
   all(): readonly Member[] {
-    return [this.#self, ...this.#others]
+    return [this.#self, ...(this.#others ?? []).map(({ records: _, ...member }) => member)]
+  }
+
+  /** The highest version of records that each of them reads; undefined: the list was not read yet. */
+  recordVersions(): readonly number[] | undefined {
+    return this.#others && [this.#parts.recordVersion, ...this.#others.map(({ records }) => records)]
   }
 
   start(): void {
@@ -92,7 +102,7 @@ export class Members {
 
   async #announce(): Promise<void> {
     const { leaseId } = await this.#parts.etcd.grantLease(ttlSeconds)
-    const value = JSON.stringify({ v: 1, ...this.#self })
+    const value = JSON.stringify({ v: 1, ...this.#self, records: this.#parts.recordVersion })
     await this.#parts.etcd.transact({
       compares: [],
       puts: [{ key: this.#prefix + this.#self.id, value, leaseId }],

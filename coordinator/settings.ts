@@ -28,6 +28,8 @@ const limits = z.strictObject({
   maxRequestIds: count.default(defaults.maxRequestIds),
   /** Share of etcd's quota over which submissions are refused. */
   maxEtcdShare: z.number().gt(0).lte(1).default(defaults.maxEtcdShare),
+  /** Records are written in a newer version so long after every coordinator reads it. */
+  raiseSchemaAfterMs: milliseconds.default(defaults.raiseSchemaAfterMs),
   /** Whether nodes without containers may take runs. */
   allowProcessNodes: z.boolean().default(defaults.allowProcessNodes),
   /** For how long the certificates are valid that this coordinator signs. */
@@ -95,6 +97,8 @@ const schema = z.strictObject({
   /** Made an admin where the cluster has no such user; its token is put again wherever it is missing, and no logout ends it. */
   bootstrapUser: z.strictObject({ name: z.string().min(1).max(64), tokenSha256: sha256 }).optional(),
   limits: limits.prefault({}),
+  /** For tests: as of so many versions later than it is this program speaks, reads and writes. */
+  versionsAhead: z.number().int().min(0).max(3).default(0),
   /** For tests: SIGKILL to this process at the nth time that the point is reached. */
   failpoint: z.strictObject({ name: z.string(), nth: count.default(1) }).optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
@@ -112,7 +116,7 @@ export function coordinatorSettings(
 }
 
 /** The leader's part of the settings. */
-export function leaderSettings({ limits, bootstrapUser }: CoordinatorSettings) {
+export function leaderSettings({ limits, bootstrapUser, versionsAhead }: CoordinatorSettings) {
   const { maxObjectBytes: _, abandonAfterMs, ...rest } = limits
-  return { ...defaults, ...rest, abandonAfterMs, ownTokenSha256: bootstrapUser?.tokenSha256 }
+  return { ...defaults, ...rest, abandonAfterMs, versionsAhead, ownTokenSha256: bootstrapUser?.tokenSha256 }
 }

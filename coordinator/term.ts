@@ -28,6 +28,7 @@ export interface TermParts {
   readonly log: Log
   readonly failpoints: Failpoints
   readonly store: ObjectStore
+  recordVersions(): readonly number[] | undefined
   coordinatorAddresses(): readonly string[]
   userAddresses(): readonly string[]
   readonly trust: Trust

@@ -8,6 +8,7 @@ import type { Random } from '../common/random.js'
 import { askToRenew } from '../proto/ask-to-renew.js'
 import { Channel } from '../proto/channel.js'
 import type { AgentHello } from '../proto/model/link.js'
+import { linkVersion } from '../proto/model/versions.js'
 import { Attempts } from './attempts/attempts.js'
 import { Cleaner } from './attempts/cleaner.js'
 import { FolderPool } from './attempts/folder-pool.js'
@@ -34,8 +35,6 @@ import type { StepParts } from './steps/step-parts.js'
 import { makeSteps } from './steps/steps.js'
 import { UserAddresses } from './user-addresses.js'
 
-/** The protocol of the link that this agent speaks. */
-export const linkSchemaVersion = 1
 export const agentVersion = '0.1.0'
 
 export interface AgentParts {
@@ -243,7 +242,7 @@ async function makeHello(
   const machineId = (await readFile('/etc/machine-id', 'utf8').catch(() => '')).trim()
   const { journal, attempts, inventory } = made
   return () => ({
-    schemaVersion: linkSchemaVersion,
+    schemaVersion: linkVersion + settings.versionsAhead,
     version: agentVersion,
     nodeId: nodeIdOf(readIdentity(settings.tls).certificate),
     name: settings.name,

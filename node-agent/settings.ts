@@ -69,6 +69,8 @@ const schema = z.strictObject({
     })
     .partial()
     .prefault({}),
+  /** For tests: as of so many versions later than it is this agent speaks. */
+  versionsAhead: z.number().int().min(0).max(3).default(0),
   /** For tests: the process ends by SIGKILL when this point is reached for the nth time. */
   failpoint: z.strictObject({ name: z.string(), nth: count }).optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

@@ -8,6 +8,7 @@ import {
 import { type Clock, systemClock } from '../common/clock.js'
 import { RpcError } from '../common/errors.js'
 import { Connections } from './connections.js'
+import { apiVersion, apiVersionHeader } from './model/versions.js'
 import { Outgoing } from './outgoing.js'
 import { rpcErrorFrom } from './rpc-error.js'
 import { channelOptions, type TlsIdentity } from './secure-client.js'
@@ -196,6 +197,7 @@ export class Channel {
 
   #metadata(options: CallOptions): Metadata {
     const metadata = new Metadata()
+    metadata.set(apiVersionHeader, String(apiVersion))
     const token = options.token ?? this.#token
     if (token !== undefined) metadata.set('authorization', `Bearer ${token}`)
     for (const [name, value] of Object.entries(options.metadata ?? {})) metadata.set(name, value)

@@ -9,6 +9,7 @@ import type {
   ToAgent,
 } from '../../proto/model/link.js'
 import { isFinal } from '../../proto/model/run-state.js'
+import { areNeighbours, linkVersion, neighboursOf } from '../../proto/model/versions.js'
 import { gpuSince } from '../core/gpu-owners.js'
 import { encode } from '../core/record-codec.js'
 import type { NodeRecord } from '../core/records.js'
@@ -24,9 +25,6 @@ import { compareHello, holdsUnknown, verdictFor } from './hello.js'
 import type { NodeLink } from './node-links.js'
 import { isCurrent, takeReport } from './take-reports.js'
 import { UnknownAttempts } from './unknown-attempts.js'
-
-/** Of the link's messages. Neighbouring versions understand one another; hellos of others are refused. */
-export const linkSchemaVersion = 1
 
 /** Of a node's record: half of what a transaction takes. */
 const maxNodeBytes = 512 * 1024
@@ -238,7 +236,7 @@ export class LinkSession implements AgentSession, NodeLink {
     const { settings, parts, memory } = this.#term
     return {
       kind: 'hello',
-      schemaVersion: linkSchemaVersion,
+      schemaVersion: linkVersion + settings.versionsAhead,
       version: settings.version,
       term: settings.term,
       generation: settings.generation,
@@ -262,10 +260,11 @@ export class LinkSession implements AgentSession, NodeLink {
       )
     }
     if (isRemoved(this.#term.memory, this.nodeId)) throw removed(hello)
-    if (hello.schemaVersion < 1 || Math.abs(hello.schemaVersion - linkSchemaVersion) > 1) {
+    const spoken = linkVersion + settings.versionsAhead
+    if (hello.schemaVersion < 1 || !areNeighbours(hello.schemaVersion, spoken)) {
       throw new RpcError(
         'FAILED_PRECONDITION',
-        `The agent speaks version ${hello.schemaVersion} of the link; this coordinator (${settings.version}) speaks ${linkSchemaVersion}.`,
+        `The agent speaks version ${hello.schemaVersion} of the link; this coordinator (${settings.version}) speaks ${spoken} and takes ${neighboursOf(spoken)}.`,
       )
     }
     if (hello.inventory.runtime === 'process' && !settings.allowProcessNodes) {

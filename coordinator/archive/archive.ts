@@ -7,6 +7,7 @@ import { isFinal } from '../../proto/model/run-state.js'
 import type { ObjectStore } from '../../spellfs/object-store.js'
 import { encode } from '../core/record-codec.js'
 import type { SegmentRecord } from '../core/records.js'
+import type { Schema } from '../core/schema.js'
 import type { RunBook, RunEntry } from '../leader/run-book.js'
 import type { ArchiveSettings } from '../leader/types.js'
 import type { Writes } from '../leader/writes.js'
@@ -20,6 +21,7 @@ export interface ArchiveParts {
   readonly objects: Pick<ObjectStore, 'put' | 'read'>
   readonly runs: RunBook
   readonly writes: Writes
+  readonly schema: Schema
   readonly term: number
   /** Has the store note the newest run's id. */
   noteHighest(): Promise<void>
@@ -80,7 +82,7 @@ export class Archive {
     if (recent) return recent
     const segment = this.#index.find(id)
     const open = segment && this.#open.get(segment.number)
-    return open && runIn(open, id)
+    return open && runIn(open, id, this.#parts.schema)
   }
 
   /** undefined: not in the archive. UNAVAILABLE: the store is away. */
@@ -91,7 +93,7 @@ export class Archive {
     if (!segment) return undefined
     const open = openSegment(segment, await readWhole(this.#parts.objects, segment.object))
     this.#open.set(segment.number, open)
-    return runIn(open, id)
+    return runIn(open, id, this.#parts.schema)
   }
 
   /** Begins work; takes up what the last leader had left half done. */
@@ -161,10 +163,10 @@ export class Archive {
   }
 
   async #writeSegment(): Promise<void> {
-    const { objects, failpoints, writes, term } = this.#parts
+    const { objects, failpoints, writes, schema, term } = this.#parts
     // An edit since the run was taken in may have changed it; what counts is what it is now.
     const { segmentRuns, segmentBytes } = this.#settings
-    const lines = linesOf(this.#entriesWaiting(), { runs: segmentRuns, bytes: segmentBytes })
+    const lines = linesOf(this.#entriesWaiting(), { runs: segmentRuns, bytes: segmentBytes }, schema)
     if (lines.length === 0) return
     const segment = makeSegment(lines, { number: this.#index.newest + 1, term })
     const entries = lines.map(({ run }) => run)

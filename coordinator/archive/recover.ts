@@ -1,8 +1,7 @@
 import { messageOf, RpcError } from '../../common/errors.js'
 import { isFinal } from '../../proto/model/run-state.js'
-import { decodeOrigin, decodeStatus } from '../core/record-codec.js'
 import type { Term } from '../leader/term.js'
-import type { ArchivedRun } from './segment.js'
+import { type ArchivedRun, runOf } from './segment.js'
 
 const segments = '.spell/archive'
 const pageSize = 1_000
@@ -48,13 +47,7 @@ async function read({ parts }: Term, object: string): Promise<readonly ArchivedR
   const bytes: Buffer[] = []
   for await (const part of parts.objects.read(object)) bytes.push(part)
   const lines = Buffer.concat(bytes).toString('utf8').split('\n').slice(0, -1)
-  return lines.map((line) => {
-    const [origin, record] = JSON.parse(line) as [object, object]
-    return {
-      origin: decodeOrigin(JSON.stringify(origin), `in ${object}`),
-      record: decodeStatus(JSON.stringify(record), `in ${object}`),
-    }
-  })
+  return lines.map((line) => runOf(line, `in ${object}`, parts.loaded.schema))
 }
 
 /** Says how many were not known, or not as finished. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { RpcError } from '../../common/errors.js'
 import { decodeOrigin, decodeStatus, encodeOrigin, encodeStatus } from '../core/record-codec.js'
 import type { RunOrigin, RunRecord, SegmentRecord } from '../core/records.js'
+import type { Schema } from '../core/schema.js'
 
 /** A run as a segment holds it. */
 export interface ArchivedRun {
@@ -19,11 +20,12 @@ export interface SegmentLine<Run extends ArchivedRun = ArchivedRun> {
 export function linesOf<Run extends ArchivedRun>(
   runs: Iterable<Run>,
   most: { readonly runs: number; readonly bytes: number },
+  schema: Schema,
 ): readonly SegmentLine<Run>[] {
   const lines: SegmentLine<Run>[] = []
   let bytes = 0
   for (const run of runs) {
-    const text = `[${encodeOrigin(run.origin)},${encodeStatus(run.record)}]\n`
+    const text = `[${schema.toStored(encodeOrigin(run.origin))},${schema.toStored(encodeStatus(run.record))}]\n`
     bytes += Buffer.byteLength(text)
     if (lines.length > 0 && (bytes > most.bytes || lines.length === most.runs)) break
     lines.push({ run, text })
@@ -75,14 +77,19 @@ export function openSegment(record: SegmentRecord, bytes: Uint8Array): OpenSegme
 }
 
 /** undefined: not in this segment. */
-export function runIn(segment: OpenSegment, id: number): ArchivedRun | undefined {
+export function runIn(segment: OpenSegment, id: number, schema: Schema): ArchivedRun | undefined {
   const index = indexIn(segment.record.ranges, id)
   const line = index === undefined ? undefined : segment.lines[index]
   if (line === undefined) return undefined
+  return runOf(line, `of run ${id}`, schema)
+}
+
+/** A line of a segment, without its end. `what` names it in errors. */
+export function runOf(line: string, what: string, schema: Schema): ArchivedRun {
   const [origin, record] = JSON.parse(line) as [object, object]
   return {
-    origin: decodeOrigin(JSON.stringify(origin), `of run ${id}`),
-    record: decodeStatus(JSON.stringify(record), `of run ${id}`),
+    origin: decodeOrigin(schema.fromStored(JSON.stringify(origin)), what),
+    record: decodeStatus(schema.fromStored(JSON.stringify(record)), what),
   }
 }
 

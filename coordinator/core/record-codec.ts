@@ -6,6 +6,7 @@ import type { RunOrigin, RunRecord } from './records.js'
 // by name, so that an older coordinator never guesses at a newer one's records (rule 11). Fields that hold their usual
 // value are left out: a run's status is written about seven times in its life.
 
+/** The version that this program works with; core/schema.ts has what differs from the one before. */
 export const schemaVersion = 1
 
 /** Of a run whose environment variables are sealed: a coordinator that would hand them on as they are must not lead. */

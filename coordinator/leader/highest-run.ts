@@ -3,6 +3,7 @@ import { messageOf, RpcError } from '../../common/errors.js'
 import type { Log } from '../../common/log.js'
 import type { ObjectStore } from '../../spellfs/object-store.js'
 import { decode, encode } from '../core/record-codec.js'
+import type { Schema } from '../core/schema.js'
 import type { Memory } from './memory.js'
 import type { RestoreGuard } from './restore-guard.js'
 import type { Writes } from './writes.js'
@@ -14,6 +15,7 @@ export interface HighestRunParts {
   readonly memory: Pick<Memory, 'counter'>
   readonly writes: Pick<Writes, 'seen'>
   readonly restoreGuard: RestoreGuard
+  readonly schema: Schema
   /** Aborted when the term is over. */
   readonly signal: AbortSignal
   isLeading(): boolean
@@ -74,7 +76,7 @@ export class HighestRun {
 
   /** Only a note: without it a restored backup is found out later, by the first agent that says hello. */
   async note(): Promise<void> {
-    const { objects, memory, writes, restoreGuard, log, isLeading } = this.#parts
+    const { objects, memory, writes, restoreGuard, schema, log, isLeading } = this.#parts
     if (!this.#isRead) return
     const highestRunId = Math.max(memory.counter, restoreGuard.highest)
     // The counter is ahead of etcd by what waits to be committed: noted too early, an id that was never given would look
@@ -82,7 +84,7 @@ export class HighestRun {
     await writes.seen()
     if (!isLeading()) return
     try {
-      await objects.put(highestRunObject, Buffer.from(`${encode({ highestRunId })}\n`))
+      await objects.put(highestRunObject, Buffer.from(`${schema.toStored(encode({ highestRunId }))}\n`))
       this.#noted = Math.max(this.#noted, highestRunId)
     } catch (error) {
       log.warn('The highest run id was not noted in the store', { error: messageOf(error) })
@@ -113,11 +115,11 @@ export class HighestRun {
 
   /** Says whether it is known now what the store has noted. */
   #take(bytes: Buffer | 'away'): boolean {
-    const { restoreGuard, log } = this.#parts
+    const { restoreGuard, schema, log } = this.#parts
     if (bytes === 'away') return false
     try {
       if (bytes.length > 0) {
-        this.#noted = highestIn(bytes)
+        this.#noted = highestIn(schema.fromStored(bytes.toString()))
         restoreGuard.note(this.#noted, 'the store')
       }
       restoreGuard.blind = false
@@ -130,8 +132,8 @@ export class HighestRun {
   }
 }
 
-function highestIn(bytes: Buffer): number {
-  const { highestRunId } = decode<{ highestRunId: unknown }>(bytes.toString(), highestRunObject)
+function highestIn(text: string): number {
+  const { highestRunId } = decode<{ highestRunId: unknown }>(text, highestRunObject)
   if (typeof highestRunId === 'number' && Number.isSafeInteger(highestRunId)) return highestRunId
   throw new Error(`${highestRunObject} has no run's id in it.`)
 }

@@ -15,9 +15,11 @@ import type {
   TokenRecord,
   User,
 } from '../core/records.js'
+import { Schema } from '../core/schema.js'
 import { type Keys, parseRunKey } from '../store/keys.js'
 import type { SealedSecret } from './authority.js'
 import { Memory } from './memory.js'
+import { recordVersionIn } from './raise-schema.js'
 import type { KeyValue } from './types.js'
 
 /**
@@ -27,22 +29,26 @@ import type { KeyValue } from './types.js'
  */
 export class LoadedState {
   readonly memory: Memory
+  /** What records are read and written as. */
+  readonly schema: Schema
   readonly #keys: Keys
   readonly #readers: readonly Reader[]
   /** Of the run whose status comes next. */
   #origin: RunOrigin | undefined
 
   constructor(
-    settings: { readonly maxRequestIds: number },
+    settings: { readonly maxRequestIds: number; readonly versionsAhead: number },
     parts: { readonly clock: Clock; readonly keys: Keys },
   ) {
     this.memory = new Memory(parts.clock, settings.maxRequestIds)
+    this.schema = new Schema(settings.versionsAhead)
     this.#keys = parts.keys
-    this.#readers = readersOf(this.memory, parts.keys)
+    this.#readers = readersOf(this.memory, this.schema, parts.keys)
   }
 
   /** Throws on a record of an unknown version and on a run of which a part is missing. */
-  take(entry: KeyValue): void {
+  take({ key, value }: KeyValue): void {
+    const entry = { key, value: key === this.#keys.schema ? value : this.schema.fromStored(value) }
     const run = parseRunKey(this.#keys, entry.key)
     if (run?.part === 'spec') this.#takeOrigin(decodeOrigin(entry.value, entry.key))
     else if (run?.part === 'status') this.#takeStatus(entry)
@@ -71,7 +77,7 @@ export class LoadedState {
 
 type Reader = readonly [prefix: string, read: (entry: KeyValue) => void]
 
-function readersOf(memory: Memory, keys: Keys): readonly Reader[] {
+function readersOf(memory: Memory, schema: Schema, keys: Keys): readonly Reader[] {
   const reader = <T>(prefix: string, take: (record: T) => void): Reader => [
     prefix,
     ({ key, value }) => take(decode<T>(value, key)),
@@ -95,6 +101,7 @@ function readersOf(memory: Memory, keys: Keys): readonly Reader[] {
       memory.sealedAuthorityKey = sealed
     }),
     reader<RunEdit>(keys.edits, (record) => memory.edits.set(record.id, record)),
+    [keys.schema, ({ value }) => schema.write(recordVersionIn(value))],
     reader<object>(keys.restored, () => {
       memory.restored = true
     }),

@@ -3,6 +3,7 @@ import type { Archive } from '../archive/archive.js'
 import type { OpenCalls } from '../people/open-calls.js'
 import type { HighestRun } from './highest-run.js'
 import type { Memory } from './memory.js'
+import type { RaiseSchema } from './raise-schema.js'
 import type { RestoreGuard } from './restore-guard.js'
 import type { LeaderParts, LeaderSettings } from './types.js'
 import type { Watchers } from './watchers.js'
@@ -19,6 +20,7 @@ export interface Term {
   readonly archive: Archive
   readonly restoreGuard: RestoreGuard
   readonly highestRun: HighestRun
+  readonly raiseSchema: RaiseSchema
   /** Users' calls that go on for long, which end with their tokens. */
   readonly openCalls: OpenCalls
   /** Aborted when the term is over. */

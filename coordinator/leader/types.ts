@@ -58,6 +58,10 @@ export interface LeaderSettings {
   readonly maxRequestIds: number
   /** Share of etcd's quota over which submissions are refused. */
   readonly maxEtcdShare: number
+  /** Records are written in a newer version so long after every coordinator on the list reads it. */
+  readonly raiseSchemaAfterMs: number
+  /** For tests: as of so many versions later than it is this program reads and writes. */
+  readonly versionsAhead: number
   /** Whether nodes without containers (process runtime) may take runs. */
   readonly allowProcessNodes: boolean
   /** For how long certificates are valid that the leader signs. */
@@ -90,6 +94,8 @@ export const defaultLeaderSettings = {
   logLimitBytes: 1024 ** 3,
   maxRequestIds: 1_000_000,
   maxEtcdShare: 0.8,
+  raiseSchemaAfterMs: 60_000,
+  versionsAhead: 0,
   allowProcessNodes: true,
   certificateMs: 30 * 86_400_000,
   archive: {
@@ -117,6 +123,8 @@ export interface LeaderParts {
   /** Ends this coordinator's leadership: what this leader has in memory and what etcd holds can no longer agree. */
   stepDown(reason: string): void
   etcdSize(): { readonly bytes: number; readonly quotaBytes: number }
+  /** The highest version of records that each coordinator on the list reads; undefined: the list was not read yet. */
+  recordVersions(): readonly number[] | undefined
   /** Agents' addresses of all coordinators, `host:port`. */
   coordinatorAddresses(): readonly string[]
   /** Users' addresses of all coordinators, `host:port`. */

@@ -1,7 +1,9 @@
 import { messageOf, RpcError } from '../../common/errors.js'
 import { encode, encodeOrigin, encodeStatus } from '../core/record-codec.js'
 import type { RunOrigin, RunView } from '../core/records.js'
+import type { Schema } from '../core/schema.js'
 import type { Keys } from '../store/keys.js'
+import { schemaValue } from './raise-schema.js'
 import type { RunBook, RunEntry } from './run-book.js'
 import type { CommitQueue, Put } from './types.js'
 import type { Watchers } from './watchers.js'
@@ -13,6 +15,7 @@ const unitLimits = { runs: 50, characters: 64 * 1024 }
 export class Writes {
   readonly keys: Keys
   readonly #queue: CommitQueue
+  readonly #schema: Schema
   readonly #runs: RunBook
   readonly #watchers: Watchers
   readonly #view: (entry: RunEntry) => RunView
@@ -20,13 +23,19 @@ export class Writes {
   #refused = false
 
   constructor(
-    parts: { readonly queue: CommitQueue; readonly keys: Keys; stepDown(reason: string): void },
+    parts: {
+      readonly queue: CommitQueue
+      readonly keys: Keys
+      readonly loaded: { readonly schema: Schema }
+      stepDown(reason: string): void
+    },
     runs: RunBook,
     watchers: Watchers,
     view: (entry: RunEntry) => RunView,
   ) {
     this.keys = parts.keys
     this.#queue = parts.queue
+    this.#schema = parts.loaded.schema
     this.#runs = runs
     this.#watchers = watchers
     this.#view = view
@@ -77,6 +86,10 @@ export class Writes {
     return { key: this.keys.counter, value: encode({ newest }) }
   }
 
+  schemaPut(version: number): Put {
+    return { key: this.keys.schema, value: schemaValue(version) }
+  }
+
   #put({ record }: RunEntry): Put {
     return { key: this.keys.runStatus(record.id), value: encodeStatus(record) }
   }
@@ -95,7 +108,7 @@ export class Writes {
   }
 
   #add(puts: readonly Put[], deletes: readonly string[]): Promise<void> {
-    const committed = this.#queue.add({ puts, deletes })
+    const committed = this.#queue.add({ puts: puts.map((put) => this.#stored(put)), deletes })
     committed.catch((error: unknown) => {
       // Memory is ahead of etcd for good: this term is over, whatever the reason was.
       if (this.#refused) return
@@ -103,6 +116,10 @@ export class Writes {
       this.#stepDown(`a change was not committed (${messageOf(error)})`)
     })
     return committed
+  }
+
+  #stored(put: Put): Put {
+    return put.key === this.keys.schema ? put : { ...put, value: this.#schema.toStored(put.value) }
   }
 
   #tellWhen(committed: Promise<void>, changed: readonly RunEntry[]): void {

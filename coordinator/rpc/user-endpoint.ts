@@ -1,9 +1,12 @@
+import type { Metadata } from '@grpc/grpc-js'
 import type { PackageDefinition } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
 import { RpcError } from '../../common/errors.js'
+import { apiVersion, apiVersionHeader, areNeighbours, neighboursOf } from '../../proto/model/versions.js'
 import { allMethods, type Method } from '../../proto/wire.js'
 import type { AuditLog } from '../audit/audit-log.js'
 import type { Leader } from '../leader.js'
+import { version } from '../version.js'
 import { audited, refusalEntry } from './audited.js'
 import type { Handlers, LiveCall } from './call.js'
 import { LeaderClients, wasForwarded } from './forward.js'
@@ -72,6 +75,7 @@ export class UserEndpoint {
 
   /** Throws UNAUTHENTICATED or PERMISSION_DENIED, after it was told of. */
   #call(name: string, live: LiveCall, leader: Leader): UserCall {
+    checkVersion(live.metadata)
     try {
       return new UserCall(name, live, leader)
     } catch (error) {
@@ -82,6 +86,16 @@ export class UserEndpoint {
       throw error
     }
   }
+}
+
+/** FAILED_PRECONDITION: the caller's version of the API is none that is understood here. Not everybody says one. */
+function checkVersion(metadata: Metadata): void {
+  const [said] = metadata.get(apiVersionHeader)
+  if (said === undefined || areNeighbours(Number(said), apiVersion)) return
+  throw new RpcError(
+    'FAILED_PRECONDITION',
+    `The client speaks version ${said} of the API; this cluster (${version}) speaks ${apiVersion} and takes ${neighboursOf(apiVersion)}. Install a spell that is nearer to it.`,
+  )
 }
 
 /** Every method of every service but the agents'. */

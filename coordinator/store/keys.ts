@@ -20,6 +20,8 @@ export function makeKeys(prefix: string) {
     generation: `${prefix}generation`,
     /** There from a restored backup's first leader on, until an admin has had the counter of runs repaired. */
     restored: `${prefix}restored`,
+    /** The version of the schema that records are written in; 1 where it is missing. This key's own never changes. */
+    schema: `${prefix}schema`,
     /** The newest run's id. */
     counter: `${prefix}counter`,
     /** Sealed with the cluster's key: whoever has another one must not lead. */

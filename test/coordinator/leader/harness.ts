@@ -62,6 +62,7 @@ export class World {
         isLeading: () => this.leads,
         stepDown: (reason) => this.steppedDown.push(reason),
         etcdSize: () => ({ bytes: this.etcdBytes, quotaBytes: 1_000_000 }),
+        recordVersions: () => [1],
         coordinatorAddresses: () => ['c1:7001'],
         userAddresses: () => ['c1:7000'],
         trust: { ...noSecrets, clusterKey: this.clusterKey },

@@ -24,6 +24,7 @@ function termOf(world: World, trust: Trust = noSecrets): Term {
     ...{ requestLeases: { current: () => 'lease-1' }, isLeading: () => true, stepDown: () => {} },
     ...{
       etcdSize: () => ({ bytes: 0, quotaBytes: 1 }),
+      recordVersions: () => [1],
       coordinatorAddresses: () => [],
       userAddresses: () => [],
     },

@@ -23,6 +23,8 @@ export interface PoolBase {
   readonly tls: { readonly coordinator: object; readonly node: object }
   /** Ports of rounds that go on. */
   readonly ports: Set<number>
+  /** For a further node. */
+  nodeTls(id: string): Promise<object>
   stop(): Promise<void>
 }
 
@@ -44,6 +46,8 @@ export interface FaultPool {
   readonly coordinators: readonly [Program, Program]
   readonly agent: Program
   readonly agentDataDir: string
+  /** A further agent, `id` being its name and what its certificate says. */
+  addAgent(id: string): Promise<Program>
   /** A channel of its own for the admin, beginning with the coordinator at `first`. */
   open(first?: number): Channel
   programs(): readonly Program[]
@@ -80,6 +84,7 @@ export async function startPoolBase(): Promise<PoolBase> {
       node: write('node', await issue('node:n1')),
     },
     ports: new Set(),
+    nodeTls: async (id) => write(id, await issue(`node:${id}`)),
     async stop() {
       await etcd.stop()
       rmSync(folder, { recursive: true, force: true })
@@ -112,18 +117,26 @@ export async function makePool(base: PoolBase, name: string, options: PoolOption
       },
     })
   const coordinators = [coordinator('c1', 0), coordinator('c2', 2)] as const
-  const agent = new Program({
-    ...{ program: 'node-agent', name: 'n1', folder },
-    settings: {
-      ...{ name: 'n1', dataDir: agentDataDir, coordinators: [address(1), address(3)], tls: base.tls.node },
-      ...{ runtime: 'dummy', cpus: 24, memoryBytes: 512e9, journal: { segmentBytes: 1 << 18 } },
-      ...options.agent,
-    },
-  })
-  const programs = () => [...coordinators, agent]
+  const makeAgent = (id: string, dataDir: string, tls: object) =>
+    new Program({
+      ...{ program: 'node-agent', name: id, folder },
+      settings: {
+        ...{ name: id, dataDir, coordinators: [address(1), address(3)], tls },
+        ...{ runtime: 'dummy', cpus: 24, memoryBytes: 512e9, journal: { segmentBytes: 1 << 18 } },
+        ...options.agent,
+      },
+    })
+  const agent = makeAgent('n1', agentDataDir, base.tls.node)
+  const further: Program[] = []
+  const programs = () => [...coordinators, agent, ...further]
   const channels: Channel[] = []
   return {
     ...{ folder, storeDir, keys, client: base.client, proxy, coordinators, agent, agentDataDir, programs },
+    async addAgent(id) {
+      const made = makeAgent(id, join(folder, id), await base.nodeTls(id))
+      further.push(made)
+      return made
+    },
     open(first = 0) {
       const addresses = first % 2 === 0 ? [address(0), address(2)] : [address(2), address(0)]
       const channel = new Channel({ addresses, tls: { ca: base.ca }, token: adminToken })

@@ -47,10 +47,11 @@ export class Program {
     this.#choice = choice
   }
 
-  start(failpoint?: Failpoint): void {
+  /** `over`: settings that count over its own from now on, as of another version. */
+  start(failpoint?: Failpoint, over: object = {}): void {
     const { program, name, folder, settings, around = [], nodeWords = [] } = this.#choice
     const file = join(folder, `${name}.json`)
-    writeFileSync(file, JSON.stringify({ ...settings, ...(failpoint && { failpoint }) }))
+    writeFileSync(file, JSON.stringify({ ...settings, ...over, ...(failpoint && { failpoint }) }))
     const main = fileURLToPath(new URL(`../../../${program}/main.js`, import.meta.url))
     const words = [...around, process.execPath, ...nodeWords, main, '--settings', file]
     const child = spawn('setpriv', ['--pdeathsig=KILL', ...words], {
@@ -96,7 +97,18 @@ export class Program {
 
   /** Resolves when the newest process has logged this sentence, or has ended. */
   async says(sentence: string): Promise<void> {
-    while (this.isRunning && !this.hasSaid(sentence)) {
+    await this.#until(() => this.hasSaid(sentence))
+  }
+
+  /** The same for any line of its log, with its facts. */
+  async saysMatching(pattern: RegExp): Promise<void> {
+    await this.#until(() =>
+      this.#lines.slice(this.#linesBefore).some((line) => pattern.test(JSON.stringify(line))),
+    )
+  }
+
+  async #until(holds: () => boolean): Promise<void> {
+    while (this.isRunning && !holds()) {
       await new Promise<void>((resolve) => {
         const listener = () => {
           this.#listeners.delete(listener)
