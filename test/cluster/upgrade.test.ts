@@ -17,6 +17,9 @@ import { plainSpec } from '../fixtures/full-spec.js'
 
 const signal = AbortSignal.timeout(300_000)
 const next = { versionsAhead: 1 }
+/** Not within this test; only who comes last is told to be quick. */
+const limits = { raiseSchemaAfterMs: 3_600_000, archive: { segmentAfterMs: 1 } }
+const quickly = { ...next, limits: { ...limits, raiseSchemaAfterMs: 1_000 } }
 const raised =
   'Records are written in a new version from now on: no coordinator of an older one can lead any more'
 const get = method<object, Run__Output>('Runs', 'Get')
@@ -26,7 +29,7 @@ test('a pool is upgraded program by program while runs go on', async (t) => {
   t.teardown(() => base.stop())
   const pool = await makePool(base, 'upgrade', {
     leaseTtlSeconds: 2,
-    coordinator: { limits: { raiseSchemaAfterMs: 12_000, archive: { segmentAfterMs: 1 } } },
+    coordinator: { limits },
     agent: { runtime: 'process' },
   })
   t.teardown(() => pool.stop())
@@ -67,7 +70,7 @@ test('a pool is upgraded program by program while runs go on', async (t) => {
   await ends(channel, 2)
 
   // All are new.
-  c2.start(undefined, next)
+  c2.start(undefined, quickly)
   await c2.says('This coordinator listens')
   await stopped(c1)
   await leads(c2)
