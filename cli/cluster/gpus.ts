@@ -30,7 +30,7 @@ export async function listGpus(options: ListOptions): Promise<ListedGpus> {
   const { output, trouble } = await ask(program, patienceMs)
   const lines = output.split(/\r?\n/).map((line) => line.trim())
   const uuids = [...new Set(lines.flatMap((line) => uuidIn(line) ?? []))]
-  const none = /^no devices were found/i.test(lines[0] ?? '')
+  const none = /^no devices were found/i.test(lines[0] ?? '') || (output.trim() === '' && trouble === '')
   if (uuids.length === 0 && !none) {
     const reason = trouble || `it printed ${JSON.stringify(output.trim().slice(0, 200))}`
     if (nvidiaSmi !== undefined) throw new Failure('error', `${nvidiaSmi} did not list any GPUs: ${reason}`)

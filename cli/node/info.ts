@@ -48,6 +48,7 @@ function rowsOf(details: NodeDetails__Output): readonly Row[] {
     ['CPUs', `${node.cpus} (${details.cpusFree} free${setAside(details)})`],
     ['Memory', memoryOf(details, node.memoryBytes)],
     ['Disk Free', humanBytes(details.diskFreeBytes)],
+    ['GPU Driver', node.gpuDriverVersion],
     ...many('GPU', node.gpus.map(gpuLine)),
     ...many('Run', details.runs.map(runLine)),
     ['Machine Types', details.machineTypes.join(', ')],

@@ -25,6 +25,7 @@ export function nodeAsJson(node: NodeInfo__Output): object {
     run_ids: node.runIds,
     warnings: node.warnings,
     version: node.version,
+    gpu_driver_version: node.gpuDriverVersion || null,
     cordon: cordon && {
       kind: cordonKinds[cordon.kind],
       reason: cordon.reason,

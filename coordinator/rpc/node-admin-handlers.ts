@@ -54,6 +54,7 @@ export function nodeToWire(node: NodeView): object {
     runtime: inventory.runtime,
     cpus: inventory.cpus,
     memoryBytes: inventory.memoryBytes,
+    gpuDriverVersion: inventory.gpuDriverVersion ?? '',
     gpus: gpus.map(({ heldByRunId, ...gpu }) => ({ ...gpu, heldByRunId: heldByRunId ?? 0 })),
     cordon: cordon ? { ...cordon, kind: cordonKinds[cordon.kind] } : null,
   }

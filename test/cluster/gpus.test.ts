@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { baseImage, deriveImage, ensureBaseImage } from '../fixtures/base-image.js'
 import { startCluster, type TestCluster } from '../fixtures/cluster.js'
 import { startNvidiaEngine } from '../fixtures/nvidia-engine.js'
+import { pidOf } from '../fixtures/processes.js'
 
 // A node with three whole GPUs and two MIG devices, on an engine of its own with stand-ins for NVIDIA's hook and runtime: what
 // reaches the engine is what was assigned. The engine needs a network namespace, which takes root.
@@ -83,7 +85,7 @@ can(
     const own = await begin(cluster, 'A100-80GB', 'exec sleep 1001.5')
     const held = (await info(cluster, own)).gpus[0] ?? ''
     const bus = (uuid: string) => join(folder, `pid-0${whole.indexOf(uuid) + 1}`)
-    writeFileSync(bus(held), `${await pidOf('sleep\u00001001.5\0')}`)
+    writeFileSync(bus(held), `${await untilRuns('sleep\u00001001.5\0')}`)
     const used = whole.find((uuid) => uuid !== held) ?? ''
     writeFileSync(bus(used), `${foreign.pid}`)
     await lookAgain(cluster)
@@ -100,6 +102,8 @@ can(
     await lookAgain(cluster)
     await cluster.spell(['logs', '-f', `${waits}`])
     t.is((await info(cluster, waits)).state, 'complete')
+    const shown = (await cluster.spell(['node', 'info', node.name])).stdout
+    t.regex(shown, /^GPU Driver +535\.161\.08$/m)
     await cluster.spell(['kill', `${own}`])
   },
 )
@@ -184,16 +188,11 @@ async function lookAgain(cluster: TestCluster): Promise<void> {
   await cluster.restarted(agent.name, agent.pid)
 }
 
-async function pidOf(commandLine: string): Promise<number> {
+async function untilRuns(commandLine: string): Promise<number> {
   for (;;) {
-    for (const name of readdirSync('/proc').filter((each) => /^\d+$/.test(each))) {
-      try {
-        if (readFileSync(`/proc/${name}/cmdline`, 'latin1') === commandLine) return Number(name)
-      } catch {
-        // It has ended.
-      }
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    const pid = pidOf(commandLine)
+    if (pid !== undefined) return pid
+    await setImmediate()
   }
 }
 

@@ -28,6 +28,7 @@ const uuids = ['GPU-d37e67a5-91dd-3774-a5cb-99096249601a', 'GPU-513536b6-7d19-90
 test('GPUs are listed, and MIG devices go with theirs', async (t) => {
   t.deepEqual(await listed(two, 'named'), { uuids, warnings: [] })
   t.deepEqual(await listed("echo 'No devices were found'; exit 6", 'named'), { uuids: [], warnings: [] })
+  t.deepEqual(await listed('true', 'named'), { uuids: [], warnings: [] })
   t.deepEqual(await listGpus({ searchPath: [folder] }), { uuids: [], warnings: [] })
 })
 
