@@ -17,7 +17,7 @@ export function readPair({ certFile, keyFile }: CertificateFiles): KeyedCertific
 /** Whoever reads meanwhile finds the old one or the new one; it belongs to whom it belonged to. */
 export async function replaceCertificate(certFile: string, certificatePem: string): Promise<void> {
   const { mode, uid, gid } = await stat(certFile)
-  const draft = `${certFile}.new`
+  const draft = `${certFile}.new-${process.pid}`
   await writeFile(draft, certificatePem, { mode: 0o600 })
   await chown(draft, uid, gid)
   await chmod(draft, mode & 0o777)

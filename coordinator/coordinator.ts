@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../common/clock.js'
 import { invariant, messageOf, RpcError } from '../common/errors.js'
@@ -13,7 +12,7 @@ import { makeAuditLog } from './audit/make-audit-log.js'
 import { schemaVersion } from './core/record-codec.js'
 import type { DownloadServer } from './downloads/download-server.js'
 import { downloadServerOf, listenForDownloads } from './downloads/from-settings.js'
-import { Endpoints, type TlsFiles } from './endpoints.js'
+import { Endpoints } from './endpoints.js'
 import { gaugesOf } from './gauges.js'
 import { keepingParts } from './keeping-parts.js'
 import type { Trust } from './leader/authority.js'
@@ -22,6 +21,7 @@ import { type Member, Members } from './members.js'
 import { meteredLogs, reportFailures } from './metered.js'
 import { Metrics } from './metrics.js'
 import { MetricsServer } from './metrics-server.js'
+import { OwnCertificates } from './own-certificates.js'
 import type { ClusterFacts } from './rpc/cluster-handlers.js'
 import type { JoinFacts } from './rpc/join-handlers.js'
 import { type Leading, noLeader } from './rpc/leading.js'
@@ -30,12 +30,12 @@ import { RunLines } from './rpc/run-lines.js'
 import { statusName } from './rpc/status.js'
 import type { CoordinatorSettings } from './settings.js'
 import { Election } from './store/election.js'
-import type { Etcd } from './store/etcd.js'
-import { connectEtcd } from './store/etcd-client.js'
+import { connectEtcd, type EtcdClient } from './store/etcd-client.js'
 import { type Keys, makeKeys } from './store/keys.js'
 import { LeaderWatch } from './store/leader-watch.js'
 import type { Leadership } from './store/leadership.js'
 import { type RunningTerm, startTerm } from './term.js'
+import { etcdTlsFiles, readTls } from './tls-files.js'
 import { readTrust } from './trust.js'
 import { version } from './version.js'
 
@@ -58,7 +58,7 @@ const closeGraceMs = 2_000
 export class Coordinator {
   readonly #settings: CoordinatorSettings
   readonly #parts: CoordinatorParts
-  readonly #etcd: Etcd
+  readonly #etcd: EtcdClient
   readonly #keys: Keys
   readonly #trust: Trust
   readonly #watch: LeaderWatch
@@ -70,6 +70,7 @@ export class Coordinator {
   readonly #metricsServer: MetricsServer
   readonly #endpoints: Endpoints
   readonly #downloads: DownloadServer | undefined
+  readonly #certificates: OwnCertificates
   readonly #stopping = new AbortController()
   #members: Members | undefined
   #term: RunningTerm | undefined
@@ -111,11 +112,13 @@ export class Coordinator {
     })
     this.#endpoints = this.#makeEndpoints()
     this.#downloads = downloadServerOf(settings, log)
+    this.#certificates = this.#makeCertificates()
   }
 
   /** Listens and stands for election. Resolves once it listens, with the addresses that others dial. */
   async start(): Promise<Member & { readonly metricsPort: number | undefined }> {
     const { id, userListen, agentListen, userAddress, agentAddress, metricsListen } = this.#settings
+    await this.#certificates.start()
     const { userPort, nodePort } = await this.#endpoints.listen(userListen, agentListen)
     const self = {
       id,
@@ -141,6 +144,7 @@ export class Coordinator {
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('The coordinator is being stopped.'))
     await this.#campaigning
+    await this.#certificates.stop()
     await this.#endpoints.close(closeGraceMs)
     await this.#audit.close()
     this.#watch.stop()
@@ -264,6 +268,20 @@ export class Coordinator {
     })
   }
 
+  #makeCertificates(): OwnCertificates {
+    return new OwnCertificates(this.#settings, {
+      ...this.#parts,
+      trust: this.#trust,
+      leading: () => this.#leading(),
+      others: () => (this.#members?.all() ?? []).slice(1).map(({ userAddress }) => userAddress),
+      serve: (files) => {
+        this.#endpoints.serve(files)
+        this.#downloads?.serve(files)
+      },
+      showToEtcd: (files) => this.#etcd.show(files),
+    })
+  }
+
   #election(self: Member): Election {
     const { leaseTtlSeconds, etcd } = this.#settings
     return new Election(
@@ -295,18 +313,10 @@ export class Coordinator {
   }
 }
 
-function etcdSettings({ etcd }: CoordinatorSettings) {
-  const { endpoints, caFile, certFile, keyFile } = etcd
-  const tls = caFile && certFile && keyFile ? { tls: readTls({ caFile, certFile, keyFile }) } : {}
-  return { endpoints, callTimeoutMs: etcdCallTimeoutMs, ...tls }
-}
-
-function readTls(files: CoordinatorSettings['tls']): TlsFiles {
-  return {
-    ca: readFileSync(files.caFile),
-    certificate: readFileSync(files.certFile),
-    key: readFileSync(files.keyFile),
-  }
+function etcdSettings(settings: CoordinatorSettings) {
+  const { endpoints } = settings.etcd
+  const files = etcdTlsFiles(settings)
+  return { endpoints, callTimeoutMs: etcdCallTimeoutMs, ...(files ? { tls: readTls(files) } : {}) }
 }
 
 const withPort = (listen: string, port: number): string =>

@@ -1,4 +1,3 @@
-import { ServerCredentials } from '@grpc/grpc-js'
 import { fingerprint } from '../common/certificates.js'
 import type { Clock } from '../common/clock.js'
 import type { Log } from '../common/log.js'
@@ -24,6 +23,7 @@ import { makeNodeEndpoint } from './rpc/node-endpoint.js'
 import { nodeHandlers } from './rpc/node-handlers.js'
 import { peopleHandlers } from './rpc/people-handlers.js'
 import { projectHandlers } from './rpc/project-handlers.js'
+import { RenewableCredentials } from './rpc/renewable-credentials.js'
 import type { Rule } from './rpc/rule.js'
 import { runHandlers } from './rpc/run-handlers.js'
 import type { RunLines } from './rpc/run-lines.js'
@@ -32,13 +32,7 @@ import type { EndedCall, Endpoint } from './rpc/server.js'
 import { tokenHandlers } from './rpc/token-handlers.js'
 import { typeAdminHandlers } from './rpc/type-admin-handlers.js'
 import { UserEndpoint } from './rpc/user-endpoint.js'
-
-/** PEM, read from the settings' files. */
-export interface TlsFiles {
-  readonly ca: Buffer
-  readonly certificate: Buffer
-  readonly key: Buffer
-}
+import type { TlsFiles } from './tls-files.js'
 
 export interface EndpointsParts {
   readonly clock: Clock
@@ -63,10 +57,12 @@ export interface EndpointsParts {
 export class Endpoints {
   readonly users: UserEndpoint
   readonly nodes: Endpoint<NodeCall>
-  readonly #tls: TlsFiles
+  readonly #userCredentials: RenewableCredentials
+  readonly #nodeCredentials: RenewableCredentials
 
   constructor(parts: EndpointsParts) {
-    this.#tls = parts.tls
+    this.#userCredentials = new RenewableCredentials('anyone', parts.tls)
+    this.#nodeCredentials = new RenewableCredentials('certified', parts.tls)
     const { store, logs, clock, log } = parts
     const count = ({ method, code, milliseconds }: EndedCall<unknown>) =>
       parts.called(`${method.service}/${method.name}`, code, milliseconds)
@@ -107,13 +103,15 @@ export class Endpoints {
 
   /** Resolves with the ports. */
   async listen(userListen: string, agentListen: string) {
-    const { ca, certificate, key } = this.#tls
-    // The authority goes along, so that whoever logs in can compare its hash before trusting it.
-    const chain = Buffer.concat([certificate, Buffer.from('\n'), ca])
-    const pair = [{ cert_chain: chain, private_key: key }]
-    const userPort = await this.users.endpoint.listen(userListen, ServerCredentials.createSsl(null, pair))
-    const nodePort = await this.nodes.listen(agentListen, ServerCredentials.createSsl(ca, pair, true))
+    const userPort = await this.users.endpoint.listen(userListen, this.#userCredentials)
+    const nodePort = await this.nodes.listen(agentListen, this.#nodeCredentials)
     return { userPort, nodePort }
+  }
+
+  /** New connections see this certificate; those that are there go on. */
+  serve(tls: TlsFiles): void {
+    this.#userCredentials.renew(tls)
+    this.#nodeCredentials.renew(tls)
   }
 
   /** This coordinator no longer leads: whoever is being answered by it is told so. */

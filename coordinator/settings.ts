@@ -82,6 +82,15 @@ const schema = z.strictObject({
     quotaBytes: count.default(2 * 1024 ** 3),
   }),
   tls: z.strictObject({ caFile: file, certFile: file, keyFile: file }),
+  /** Of the certificates in `tls` and `etcd`, and of others on this machine: those of etcd's member, say. */
+  renewal: z
+    .strictObject({
+      /** A certificate that was issued so long ago is renewed. */
+      afterMs: milliseconds.default(10 * 86_400_000),
+      lookEveryMs: milliseconds.default(60_000),
+      also: z.array(z.strictObject({ certFile: file, keyFile: file })).default([]),
+    })
+    .prefault({}),
   /** What secrets in etcd and the store are sealed with: 32 bytes in Base64, the same on every coordinator. */
   clusterKeyFile: file.optional(),
   /** The key of the authority in `tls.caFile` (PEM). Needed until a leader has put it into etcd, sealed. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, statSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import type { Clock } from '../../common/clock.js'
 import type { Layout } from './layout.js'
 import {
@@ -32,7 +32,7 @@ export interface ProcessPlan {
   /** `host:port` of what it needs; its first start waits a little for them. */
   readonly needs: readonly string[]
   readonly logFile: string
-  /** Another one means that a running process must be started anew: its program, settings or certificate changed. */
+  /** Another one means that a running process must be started anew: its program or settings changed. */
   readonly fingerprint: string
 }
 
@@ -86,11 +86,7 @@ function coordinatorProcesses(preparation: Preparation): readonly ProcessPlan[] 
   }
   return coordinatorNames(plan).map((name) => ({
     role: 'coordinator' as const,
-    ...ourProgram(preparation, name, programs.coordinator, [
-      coordinatorSettings(layout, plan, name, given),
-      // It reads its certificate once; agents read theirs anew for every connection.
-      readFileSync(layout.certificateFile(name), 'utf8'),
-    ]),
+    ...ourProgram(preparation, name, programs.coordinator, coordinatorSettings(layout, plan, name, given)),
     address: coordinatorAddress(plan, name, 'users'),
     needs: [addressOf(plan, etcdClients)],
   }))
@@ -104,19 +100,14 @@ function nodeProcesses(preparation: Preparation): readonly ProcessPlan[] {
     const settings = nodeSettings(layout, plan, name, share)
     return {
       role: 'node-agent' as const,
-      ...ourProgram(preparation, name, programs.nodeAgent, [settings]),
+      ...ourProgram(preparation, name, programs.nodeAgent, settings),
       address: undefined,
       needs,
     }
   })
 }
 
-function ourProgram(
-  { layout, programs }: Preparation,
-  name: string,
-  program: string,
-  [settings, ...read]: readonly [object, ...string[]],
-) {
+function ourProgram({ layout, programs }: Preparation, name: string, program: string, settings: object) {
   const file = layout.settingsFile(name)
   const content = `${JSON.stringify(settings, undefined, 2)}\n`
   writeWhole(file, content)
@@ -129,7 +120,7 @@ function ourProgram(
     args: [program, mark],
     mark,
     logFile: layout.logFile(name),
-    fingerprint: hashOf([programs.node, program, String(built), content, ...read]),
+    fingerprint: hashOf([programs.node, program, String(built), content]),
   }
 }
 

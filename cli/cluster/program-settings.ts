@@ -42,6 +42,8 @@ export function coordinatorSettings(
       quotaBytes: etcdQuotaBytes,
     },
     tls: tlsFiles(layout, name),
+    // etcd reads its certificate anew by itself, but nobody renews it for it.
+    renewal: { also: [{ certFile: layout.certificateFile(etcdName), keyFile: layout.keyFile(etcdName) }] },
     clusterKeyFile: layout.clusterKeyFile,
     authorityKeyFile: authorityKeyFile(layout),
     storeDir: layout.storeFolder,

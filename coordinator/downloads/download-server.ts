@@ -74,6 +74,11 @@ export class DownloadServer {
     })
   }
 
+  /** New connections see this certificate. */
+  serve({ certificate, key }: Pick<DownloadServerParts, 'certificate' | 'key'>): void {
+    this.#server.setSecureContext({ cert: certificate, key })
+  }
+
   /** Cuts what is being downloaded. Safe to call twice. */
   close(): Promise<void> {
     this.#server.closeAllConnections()

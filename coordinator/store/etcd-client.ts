@@ -21,9 +21,21 @@ export interface EtcdSettings {
   /** `host:port` each; the client stays with one until it fails, then goes on to the next. */
   readonly endpoints: readonly string[]
   /** PEM. Without it the connection is plain text: for tests only. */
-  readonly tls?: { readonly ca: Buffer; readonly certificate: Buffer; readonly key: Buffer }
+  readonly tls?: EtcdIdentity
   /** Deadline of a call that brings none of its own. */
   readonly callTimeoutMs: number
+}
+
+/** PEM */
+export interface EtcdIdentity {
+  readonly ca: Buffer
+  readonly certificate: Buffer
+  readonly key: Buffer
+}
+
+export interface EtcdClient extends Etcd {
+  /** Connects anew with this certificate. Calls and watches that are under way end on the connection they began on. */
+  show(identity: EtcdIdentity): void
 }
 
 type Service = 'KV' | 'Lease' | 'Watch' | 'Maintenance'
@@ -55,7 +67,7 @@ const channelOptions = {
 
 const slowCallTimeoutMs = 60_000
 
-export function connectEtcd(settings: EtcdSettings, clock: Clock): Etcd {
+export function connectEtcd(settings: EtcdSettings, clock: Clock): EtcdClient {
   const connections = new Connections(settings, clock)
   return {
     range: async (query, options) =>
@@ -104,6 +116,7 @@ export function connectEtcd(settings: EtcdSettings, clock: Clock): Etcd {
       yield* readSnapshot(await connections.client('Maintenance'), signal)
     },
     watch: (key, wake) => watchKey(() => connections.client('Watch'), { key, wake, clock }),
+    show: (identity) => connections.show(identity),
     close: () => connections.close(),
   }
 }
@@ -111,23 +124,19 @@ export function connectEtcd(settings: EtcdSettings, clock: Clock): Etcd {
 class Connections {
   readonly #settings: EtcdSettings
   readonly #clock: Clock
-  readonly #pools: readonly ConnectionPool[]
+  #pools: readonly ConnectionPool[]
   #current = 0
 
   constructor(settings: EtcdSettings, clock: Clock) {
     this.#settings = settings
     this.#clock = clock
-    const { tls } = settings
-    this.#pools = settings.endpoints.map(
-      (endpoint) =>
-        new ConnectionPool({
-          hosts: endpoint,
-          grpcOptions: channelOptions,
-          ...(tls && {
-            credentials: { rootCertificate: tls.ca, privateKey: tls.key, certChain: tls.certificate },
-          }),
-        }),
-    )
+    this.#pools = poolsOf(settings.endpoints, settings.tls)
+  }
+
+  show(identity: EtcdIdentity): void {
+    const before = this.#pools
+    this.#pools = poolsOf(this.#settings.endpoints, identity)
+    for (const pool of before) pool.close()
   }
 
   async client(service: Service): Promise<RawClient> {
@@ -183,6 +192,19 @@ class Connections {
       })
     })
   }
+}
+
+function poolsOf(endpoints: readonly string[], tls: EtcdIdentity | undefined): readonly ConnectionPool[] {
+  return endpoints.map(
+    (endpoint) =>
+      new ConnectionPool({
+        hosts: endpoint,
+        grpcOptions: channelOptions,
+        ...(tls && {
+          credentials: { rootCertificate: tls.ca, privateKey: tls.key, certChain: tls.certificate },
+        }),
+      }),
+  )
 }
 
 function unless(harmless: (error: EtcdError) => boolean) {

@@ -1,5 +1,5 @@
 import { issueCertificate, type KeyedCertificate, makeAuthority } from '../../../common/certificates.js'
-import type { TlsFiles } from '../../../coordinator/endpoints.js'
+import type { TlsFiles } from '../../../coordinator/tls-files.js'
 
 /** A cluster's authority for one test file. */
 export interface TestAuthority {
