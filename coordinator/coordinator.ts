@@ -224,7 +224,9 @@ export class Coordinator {
   }
 
   #showHealth(): void {
-    this.#endpoints.users.health.set(this.#leading().kind !== 'nobody')
+    const leading = this.#leading()
+    this.#endpoints.users.health.set(leading.kind !== 'nobody')
+    this.#endpoints.users.leaderIs(leading.kind === 'elsewhere' ? leading.userAddress : undefined)
   }
 
   #facts(): ClusterFacts {

@@ -68,6 +68,7 @@ export function forwardUnary(
   client: Client,
   method: Method<unknown, unknown>,
   call: ServerUnaryCall<Buffer, Buffer>,
+  signal: AbortSignal,
 ): Promise<Buffer> {
   const { metadata, options } = passOn(call)
   return new Promise((resolve, reject) => {
@@ -80,12 +81,14 @@ export function forwardUnary(
       options,
       (error, bytes) => {
         call.off('cancelled', cancel)
+        signal.removeEventListener('abort', cancel)
         if (error) reject(error)
         else resolve(bytes ?? Buffer.alloc(0))
       },
     )
     const cancel = () => onward.cancel()
     call.on('cancelled', cancel)
+    signal.addEventListener('abort', cancel, { once: true })
   })
 }
 

@@ -102,9 +102,9 @@ export class Endpoint<Context> {
         return {
           type: 'unary',
           handle: (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) =>
-            this.#answer(method, call, answer, (admission) =>
+            this.#answer(method, call, answer, (admission, live) =>
               admission.kind === 'forward'
-                ? forwardUnary(admission.client, method, call)
+                ? forwardUnary(admission.client, method, call, live.signal)
                 : handler
                     .handle(decodeOrRefuse(method.request.decode, call.request), admission.context)
                     .then(method.response.encode),

@@ -30,6 +30,8 @@ export class UserEndpoint {
   readonly endpoint: Endpoint<UserCall>
   readonly health: Health
   readonly #leaders: LeaderClients
+  /** Calls under way, by the address of the leader that they went to. */
+  readonly #passedOn = new Map<string, Set<LiveCall>>()
   readonly #audit: UserEndpointParts['audit']
   readonly #clock: UserEndpointParts['clock']
 
@@ -61,12 +63,30 @@ export class UserEndpoint {
     this.#leaders.close()
   }
 
+  /** Of a leader who leads no more no answer may come for long: who waits for one hears that at once and asks again. */
+  leaderIs(address: string | undefined): void {
+    for (const [leader, calls] of this.#passedOn) {
+      if (leader === address) continue
+      for (const call of [...calls]) call.abort(leaderLost())
+    }
+  }
+
+  #passOn(leader: string, live: LiveCall): void {
+    const calls = this.#passedOn.get(leader) ?? new Set()
+    this.#passedOn.set(leader, calls.add(live))
+    live.onEnded(() => {
+      calls.delete(live)
+      if (calls.size === 0) this.#passedOn.delete(leader)
+    })
+  }
+
   #admit(leading: Leading, method: Method<unknown, unknown>, live: LiveCall): Admission<UserCall> {
     switch (leading.kind) {
       case 'here':
         return { kind: 'here', context: this.#call(`${method.service}/${method.name}`, live, leading.leader) }
       case 'elsewhere':
         if (wasForwarded(live.metadata)) throw noLeader()
+        this.#passOn(leading.userAddress, live)
         return { kind: 'forward', client: this.#leaders.to(leading.userAddress) }
       case 'nobody':
         throw leading.because ?? noLeader()
@@ -96,6 +116,12 @@ function checkVersion(metadata: Metadata): void {
     'FAILED_PRECONDITION',
     `The client speaks version ${said} of the API; this cluster (${version}) speaks ${apiVersion} and takes ${neighboursOf(apiVersion)}. Install a spell that is nearer to it.`,
   )
+}
+
+function leaderLost(): RpcError {
+  return new RpcError('UNAVAILABLE', 'The coordinator that led does not lead any more.', {
+    trailers: { 'retry-after-ms': '250' },
+  })
 }
 
 /** Every method of every service but the agents'. */

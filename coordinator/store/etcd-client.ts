@@ -13,6 +13,7 @@ import {
 } from './etcd-messages.js'
 import { readSnapshot } from './etcd-snapshot.js'
 import { watchKey } from './etcd-watch.js'
+import { type Connecting, untilConnected } from './until-connected.js'
 
 // Of etcd3 we use its protocol and its connections. Calls go to the gRPC clients underneath, past its fault handling, which
 // would send a transaction again that may have happened, and refuse everything for 5 s after three errors.
@@ -66,6 +67,8 @@ const channelOptions = {
 }
 
 const slowCallTimeoutMs = 60_000
+/** A member that takes longer to connect is left for another: it may be cut off, and nothing would say so. */
+const connectPatienceMs = 1_000
 
 export function connectEtcd(settings: EtcdSettings, clock: Clock): EtcdClient {
   const connections = new Connections(settings, clock)
@@ -139,7 +142,19 @@ class Connections {
     for (const pool of before) pool.close()
   }
 
+  /** Of the current member; of another where that one does not connect. When none does, the call says what is wrong. */
   async client(service: Service): Promise<RawClient> {
+    for (let left = this.#pools.length - 1; left > 0; left -= 1) {
+      const used = this.#current
+      const client = await this.#clientOf(service)
+      const deadline = this.#clock.now() + connectPatienceMs
+      if (await untilConnected(client as unknown as Connecting, deadline)) return client
+      if (this.#current === used) this.#current += 1
+    }
+    return await this.#clientOf(service)
+  }
+
+  async #clientOf(service: Service): Promise<RawClient> {
     const pool = this.#pools[this.#current % this.#pools.length]
     if (!pool) throw new EtcdError('refused', status.INVALID_ARGUMENT, 'No etcd endpoint is set.', undefined)
     return (await pool.withConnection(service, ({ client }) => client)) as unknown as RawClient

@@ -41,6 +41,9 @@ export interface LeaderWatchParts {
   readonly log: Log
 }
 
+/** Well within a lease's time to live: a member that is cut off must not keep anybody from seeing that nobody leads. */
+const readTimeoutMs = 2_000
+
 /**
  * Knows who leads. etcd's watch wakes it, a read decides, and a slow poll repairs what a silent watch missed. While etcd
  * can't be read the last answer stands.
@@ -127,7 +130,7 @@ export class LeaderWatch {
   async #read(): Promise<void> {
     const { etcd, keys, log } = this.#parts
     try {
-      const { entry, revision } = await readKey(etcd, keys.leader)
+      const { entry, revision } = await readKey(etcd, keys.leader, { timeoutMs: readTimeoutMs })
       if (this.#readAgain) return
       this.#seen = { leader: entry && leaderFromEntry(entry), revision }
     } catch (error) {
