@@ -13,6 +13,7 @@ import { schemaVersion } from './core/record-codec.js'
 import type { DownloadServer } from './downloads/download-server.js'
 import { downloadServerOf, listenForDownloads } from './downloads/from-settings.js'
 import { Endpoints } from './endpoints.js'
+import { etcdOf } from './etcd-of.js'
 import { gaugesOf } from './gauges.js'
 import { keepingParts } from './keeping-parts.js'
 import type { Trust } from './leader/authority.js'
@@ -30,12 +31,12 @@ import { RunLines } from './rpc/run-lines.js'
 import { statusName } from './rpc/status.js'
 import type { CoordinatorSettings } from './settings.js'
 import { Election } from './store/election.js'
-import { connectEtcd, type EtcdClient } from './store/etcd-client.js'
+import type { EtcdClient } from './store/etcd-client.js'
 import { type Keys, makeKeys } from './store/keys.js'
 import { LeaderWatch } from './store/leader-watch.js'
 import type { Leadership } from './store/leadership.js'
 import { type RunningTerm, startTerm } from './term.js'
-import { etcdTlsFiles, readTls } from './tls-files.js'
+import { readTls } from './tls-files.js'
 import { readTrust } from './trust.js'
 import { version } from './version.js'
 
@@ -48,7 +49,6 @@ export interface CoordinatorParts {
   readonly notYet: readonly Rule[]
 }
 
-const etcdCallTimeoutMs = 5_000
 const leaderPollMs = 1_000
 /** Between two attempts to begin a term that failed for another reason than another leader. */
 const failedTermMs = 1_000
@@ -84,9 +84,7 @@ export class Coordinator {
     this.#parts = parts
     this.#metrics = new Metrics(() => gaugesOf(this.#term))
     this.#audit = makeAuditLog(settings, { clock, log, registry: this.#metrics.registry })
-    this.#etcd = reportFailures(connectEtcd(etcdSettings(settings), clock), () =>
-      this.#metrics.storeFailed('etcd'),
-    )
+    this.#etcd = reportFailures(etcdOf(settings, clock), () => this.#metrics.storeFailed('etcd'))
     this.#trust = readTrust(settings)
     this.#keys = makeKeys(settings.etcd.prefix)
     this.#watch = new LeaderWatch(
@@ -313,12 +311,6 @@ export class Coordinator {
       markStore: () => markDirectoryStore(this.#settings.storeDir, this.#settings.clusterName),
     }
   }
-}
-
-function etcdSettings(settings: CoordinatorSettings) {
-  const { endpoints } = settings.etcd
-  const files = etcdTlsFiles(settings)
-  return { endpoints, callTimeoutMs: etcdCallTimeoutMs, ...(files ? { tls: readTls(files) } : {}) }
 }
 
 const withPort = (listen: string, port: number): string =>

@@ -96,6 +96,8 @@ function aboutTime(run: Run__Output, now: number): readonly (readonly [string, s
     ['Duration', startedAt > 0 ? goDuration(Math.max(0, lasts)) : ''],
     ['Time Spent', shares.join(', ')],
     ['Attempt', run.attempt > 1 ? String(run.attempt) : ''],
+    ['Resumed', run.notes.filter(isLostAttempt).join('; ')],
+    ['Auto Resume', autoResumeOf(run)],
   ]
 }
 
@@ -129,6 +131,16 @@ function aboutEnd(run: Run__Output): readonly (readonly [string, string])[] {
   return [
     ['Outputs', saved],
     ['Archived', run.archived ? 'yes' : ''],
-    ['Notes', run.notes.join('; ')],
+    ['Notes', run.notes.filter((note) => !isLostAttempt(note)).join('; ')],
   ]
+}
+
+/** Of an attempt that was repeated, as the cluster notes it. */
+function isLostAttempt(note: string): boolean {
+  return /^attempt \d+ was lost/.test(note)
+}
+
+function autoResumeOf(run: Run__Output): string {
+  const asked = run.spec?.limits?.autoResume
+  return asked === 'AUTO_RESUME_ON' ? 'on' : asked === 'AUTO_RESUME_OFF' ? 'off' : ''
 }

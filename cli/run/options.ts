@@ -108,7 +108,7 @@ function howOptions(command: Command): void {
     )
     .option('--timeout <minutes>', 'stop the run after so long in Running; also 90m, 36h', duration('m'))
     .option('--grace <seconds>', 'time between the graceful and the hard signal (default: 60)', duration('s'))
-    .option('--auto-resume', 'repeat the run when its machine is lost (not yet)')
+    .option('--auto-resume', 'repeat the run as its next attempt when its machine is lost')
     .option('--disable-auto-resume', 'do not repeat the run when its machine is lost')
     .option('--exit-code', "exit with the run's exit code")
     .option('--json', 'one JSON object a line')

@@ -58,14 +58,14 @@ function adoptedRecord(
   { nodeId, released }: { readonly nodeId: string; readonly released: boolean },
   record: RunRecord,
 ): RunRecord {
-  const { id, gpuUuids, cpus, memoryBytes, machineType, replaceable } = assignment
+  const { id, gpuUuids, cpus, memoryBytes, machineType, replaceable, lostAfterMs } = assignment
   const holding = { attempt: id.attempt, nodeId, gpuUuids, cpus, memoryBytes }
   return {
     ...record,
     attempt: id.attempt,
     nodeId,
     holdings: released ? record.holdings : [...record.holdings, holding],
-    ...{ gpuUuids, machineType, replaceable, appliedReport: 0 },
+    ...{ gpuUuids, machineType, replaceable, lostAfterMs, appliedReport: 0 },
     notes: [...record.notes, `taken over from its node ${nodeId}: the cluster did not know it`],
   }
 }

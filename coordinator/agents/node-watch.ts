@@ -3,6 +3,7 @@ import { loseAttempt } from '../core/run-changes.js'
 import { finishRemovals } from '../leader/remove-node.js'
 import type { RunEntry } from '../leader/run-book.js'
 import type { Term } from '../leader/term.js'
+import { lostAfterMs } from './orders.js'
 
 /** Looks at every node's silence: to be called about every second. */
 export function lookAtNodes(term: Term): void {
@@ -32,7 +33,7 @@ function giveUp(
 ): void {
   const { record } = entry
   if (record.nodeId !== node.id || isFinal(record.state)) return
-  const patience = record.replaceable ? settings.lostAfterMs : settings.abandonAfterMs
+  const patience = record.replaceable ? lostAfterMs(record, settings) : settings.abandonAfterMs
   if (patience === undefined || node.unheardMs < patience) return
   const minutes = Math.round(node.unheardMs / 60_000)
   const reason = `Its machine ${node.name} was not heard for ${minutes} min`

@@ -1,5 +1,6 @@
 import type { Assignment } from '../../proto/model/attempt.js'
 import type { Order } from '../../proto/model/link.js'
+import type { RunRecord } from '../core/records.js'
 import { wantedOf } from '../core/wanted.js'
 import type { RunEntry } from '../leader/run-book.js'
 import { unsealedSpec } from '../leader/sealed-env.js'
@@ -32,6 +33,14 @@ export function orderFor(term: Term, entry: RunEntry): Order {
   }
 }
 
+/** As the node was told, whatever the setting is by now: an attempt is never repeated before its node has ended it. */
+export function lostAfterMs(
+  record: Pick<RunRecord, 'lostAfterMs'>,
+  settings: { readonly lostAfterMs: number },
+): number {
+  return record.lostAfterMs || settings.lostAfterMs
+}
+
 function assignmentOf({ settings, memory, parts }: Term, { origin, record, demand }: RunEntry): Assignment {
   const holding = record.holdings.find(({ attempt }) => attempt === record.attempt)
   const { limits } = origin.spec
@@ -46,7 +55,7 @@ function assignmentOf({ settings, memory, parts }: Term, { origin, record, deman
     gpuUuids: record.gpuUuids,
     machineType: record.machineType,
     replaceable: record.replaceable,
-    lostAfterMs: record.replaceable ? settings.lostAfterMs : 0,
+    lostAfterMs: record.replaceable ? lostAfterMs(record, settings) : 0,
     graceMs: limits.graceMs ?? settings.graceMs,
     diskBytes: limits.diskBytes ?? (demand.diskBytes || settings.diskLimitBytes),
     logLimitBytes: settings.logLimitBytes,

@@ -81,6 +81,7 @@ const usual = {
   machineType: '',
   gpuUuids: [],
   replaceable: false,
+  lostAfterMs: 0,
   intent: 'none',
   appliedReport: 0,
   exitCode: undefined,

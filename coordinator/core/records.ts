@@ -55,6 +55,8 @@ export interface RunRecord {
   /** Devices of the newest attempt, also after it let go of them. */
   readonly gpuUuids: readonly string[]
   readonly replaceable: boolean
+  /** Of a replaceable attempt: how long its node may be silent before the run is repeated, as its node was told. */
+  readonly lostAfterMs: number
   /** What its owner asked of it since it was assigned. */
   readonly intent: 'none' | 'stop' | 'kill'
   /** Highest number of the newest attempt's reports that has been applied. */

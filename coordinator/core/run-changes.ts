@@ -26,6 +26,7 @@ export function newRun(
     machineType: start.machineType,
     gpuUuids: [],
     replaceable: false,
+    lostAfterMs: 0,
     intent: 'none',
     appliedReport: 0,
     exitCode: undefined,
@@ -65,7 +66,7 @@ function enter(states: readonly StateTime[], state: RunRecord['state'], when: Wh
 export function assign(
   record: RunRecord,
   place: Omit<Holding, 'attempt'>,
-  options: { readonly replaceable: boolean; readonly machineType: string },
+  options: { readonly replaceable: boolean; readonly lostAfterMs: number; readonly machineType: string },
 ): RunRecord {
   const attempt = record.attempt + 1
   return {
@@ -76,6 +77,7 @@ export function assign(
     gpuUuids: place.gpuUuids,
     machineType: options.machineType,
     replaceable: options.replaceable,
+    lostAfterMs: options.replaceable ? options.lostAfterMs : 0,
     appliedReport: 0,
   }
 }

@@ -37,6 +37,7 @@ function assigned(term: Term, decision: Placed): readonly RunEntry[] {
     entry,
     assign(entry.record, decision.place, {
       replaceable: isReplaceable(term, entry),
+      lostAfterMs: term.settings.lostAfterMs,
       machineType: decision.demand.typeName,
     }),
   )

@@ -234,7 +234,7 @@ test('what has its machinery is not', (t) => {
     env: fullSpec.env,
     labels: fullSpec.labels,
     project: 'p',
-    limits: { timeoutMs: 1, graceMs: 1, autoResume: 'off', diskBytes: 1 },
+    limits: { timeoutMs: 1, graceMs: 1, autoResume: 'on', diskBytes: 1 },
     environment: { ...plainSpec.environment, dockerImage: 'debian' },
   }
   t.is(refusal(notYet, spec), undefined)
