@@ -15,6 +15,7 @@ import { encode } from '../core/record-codec.js'
 import type { NodeRecord } from '../core/records.js'
 import { isRemoved } from '../leader/membership.js'
 import { leaderWarnings } from '../leader/node-views.js'
+import { seenOnMachine } from '../leader/one-machine.js'
 import { settleGivenUp } from '../leader/remove-node.js'
 import type { Term } from '../leader/term.js'
 import type { Put } from '../leader/types.js'
@@ -66,7 +67,8 @@ export class LinkSession implements AgentSession, NodeLink {
     const hello = boundedHello(words)
     const { memory, links, writes, restoreGuard, parts } = this.#term
     const before = memory.nodes.get(hello.nodeId)
-    const puts = this.#nodePuts(recordOf(hello, before))
+    const known = before && seenOnMachine(this.#term, hello, before)
+    const puts = this.#nodePuts(recordOf(hello, known))
     links.open(this)
     links.heard(this.nodeId)
     restoreGuard.note(hello.highestRunId, `node ${hello.name}`)

@@ -189,3 +189,46 @@ test('labels stay over hellos and leaders', async (t) => {
     message: 'Node n1 has no label "x".',
   })
 })
+
+test('a node whose id is used by two machines is cordoned, and the second is refused while the first is there', async (t) => {
+  const { leader, agent } = await oneNode()
+  await agent.reach(attempt(1), 'running')
+  const copy = new Agent('n1')
+  copy.machineId = 'm2'
+  copy.open(leader)
+  const hello = () => copy.session?.hello(copy.hello())
+  t.throws(hello, {
+    message:
+      'Node n1 (n1) is the machine m, which is connected; this is the machine m2. Join it as a node of its own.',
+  })
+  await settle()
+  const cordon = { kind: 'cluster', reason: 'its id is used by two machines: m and m2', by: '' } as const
+  t.like((await nodeOf(leader, 'n1'))?.cordon, cordon)
+  agent.disconnect()
+  t.throws(hello, { message: /m, which has runs that this one does not know/ })
+  await agent.connect(leader)
+  t.deepEqual(
+    agent.verdicts.map(({ wanted }) => wanted),
+    ['keep'],
+  )
+  t.deepEqual(
+    agent.received.flatMap((message) => (message.kind === 'hello' ? message.warnings : [])),
+    ['It gets no new runs: its id is used by two machines: m and m2'],
+  )
+})
+
+test('a machine whose system was made anew goes on as its node, cordoned until somebody has looked', async (t) => {
+  const { leader, agent } = await oneNode()
+  await agent.reach(attempt(1), 'running')
+  agent.disconnect()
+  agent.machineId = 'm2'
+  await agent.connect(leader)
+  t.deepEqual(
+    agent.verdicts.map(({ wanted }) => wanted),
+    ['keep'],
+  )
+  t.is((await nodeOf(leader, 'n1'))?.cordon?.kind, 'cluster')
+  await leader.nodeAdmin.uncordon('n1')
+  await agent.connect(leader)
+  t.is((await nodeOf(leader, 'n1'))?.cordon, undefined)
+})
