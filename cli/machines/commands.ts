@@ -13,6 +13,7 @@ export function addCoordinatorToken(world: World, parent: Command): void {
   const command = defineBelow(world, parent, 'coordinator-token', summary)
     .option('--ttl <time>', 'how long it is good, such as 90m or 24h (1h)')
     .option('--allow-process-nodes', 'have it join with this option')
+    .option('--installed', 'print what is typed where spell is installed already')
     .option('--json', 'a JSON object')
   command.action(async () => {
     const { printToken } = await import('./tokens.js')
@@ -63,6 +64,7 @@ export function addNodeCommands(world: World, parent: Command): void {
         'process',
       ] as const),
     )
+    .option('--installed', 'print what is typed where spell is installed already')
     .option('--json', 'a JSON object')
   token.action(async () => {
     const { printToken } = await import('./tokens.js')

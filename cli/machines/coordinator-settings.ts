@@ -1,9 +1,10 @@
+import { join } from 'node:path'
 import { etcdMaxOperations, etcdQuotaBytes } from '../cluster/program-settings.js'
 import type { ProgramFolder } from './folders.js'
 import { at, listenAt } from './hosts.js'
 
-/** Where coordinators listen: for users, for nodes, and for whoever watches them (on the machine itself only). */
-export const coordinatorPorts = { users: 7000, agents: 7001, metrics: 7009 } as const
+/** Where coordinators listen: for users, nodes, who has no spell yet, and who watches them (on the machine itself only). */
+export const coordinatorPorts = { users: 7000, agents: 7001, downloads: 7002, metrics: 7009 } as const
 
 export interface CoordinatorChoices {
   readonly id: string
@@ -34,6 +35,9 @@ export function coordinatorSettings(folder: ProgramFolder, choices: CoordinatorC
     userAddress: at(host, coordinatorPorts.users),
     agentListen: listenAt(host, coordinatorPorts.agents),
     agentAddress: at(host, coordinatorPorts.agents),
+    downloadListen: listenAt(host, coordinatorPorts.downloads),
+    downloadAddress: at(host, coordinatorPorts.downloads),
+    downloadDir: join(folder.dir, 'packages'),
     metricsListen: `127.0.0.1:${coordinatorPorts.metrics}`,
     etcd: {
       endpoints: choices.etcdEndpoints,

@@ -1,7 +1,7 @@
 import { invariant } from '../../common/errors.js'
 import type { Installer } from './installer.js'
 
-/** What the command at the end of a line needs. */
+/** Where somebody logs in. */
 export interface Destination {
   /** Users' addresses of coordinators, `host:port`. */
   readonly addresses: readonly string[]
@@ -14,31 +14,18 @@ export const joinTokenVariable = 'SPELL_JOIN_TOKEN'
 
 /**
  * One line for a machine that has only a shell and curl or wget: it fetches `node.sh`, compares its hash with the one in
- * the line, and lets it install spell and run `spell node join ADDRESSES --ca-hash HASH`. The token is in the environment
- * of that script and of spell alone: never an argument of a program, which every user of the machine could read.
+ * the line, and lets it install spell and run `spell WORDS`, such as `spell node join ADDRESSES --ca-hash HASH`. The token
+ * is in the environment of that script and of spell alone: never an argument of a program, which every user of the machine
+ * could read.
  */
-export function nodeLine(
-  installer: Installer,
-  destination: Destination & { readonly token: string },
-): string {
-  return pastedLine(installer, ['node', 'join', ...reaching(destination)], {
-    [joinTokenVariable]: destination.token,
-  })
-}
-
-/** The same for another coordinator; `spell coordinator join` is what it ends with. */
-export function coordinatorLine(
-  installer: Installer,
-  destination: Destination & { readonly token: string },
-): string {
-  return pastedLine(installer, ['coordinator', 'join', ...reaching(destination)], {
-    [joinTokenVariable]: destination.token,
-  })
+export function joinLine(installer: Installer, words: readonly string[], token: string): string {
+  return pastedLine(installer, words, { [joinTokenVariable]: token })
 }
 
 /** The like for a laptop: `spell login` at its end asks for the code that goes with it. */
 export function laptopLine(installer: Installer, destination: Destination): string {
-  return pastedLine(installer, ['login', ...reaching(destination)], {})
+  const { addresses, caSha256 } = destination
+  return pastedLine(installer, ['login', addresses.join(','), '--ca-hash', caSha256], {})
 }
 
 /**
@@ -78,10 +65,6 @@ export function pastedLine(
   ]
   // Each step that a keyword opens goes on from the one before: a semicolon may stand before every one of them.
   return `(${steps.join('; ')})`
-}
-
-function reaching({ addresses, caSha256 }: Destination): readonly string[] {
-  return [addresses.join(','), '--ca-hash', caSha256]
 }
 
 function quoted(word: string): string {

@@ -4,8 +4,8 @@ import { root } from '../setup/built.mjs'
 
 // What goes into archives, as entries ({ name, mode, read }) in the order of their names.
 
-/** Compiled folders that programs run from. */
-const compiled = ['bundle', 'cli', 'common', 'coordinator', 'node-agent', 'proto', 'spellfs']
+/** What a build may have that programs do not run from. */
+const notPrograms = new Set(['ops', 'test'])
 /** What a program never reads: types, sources of other languages, maps, words. */
 const needless = /\.(?:d\.[cm]?ts|[cm]?ts|tsx|map|md|markdown|flow|cache)$|(?:^|\/)\.[^/]+$/i
 const licence = /^(?:licen[cs]e|copying|notice)(?:[.-].*)?$/i
@@ -24,7 +24,9 @@ export function commandLineFiles(programs) {
 export function programFiles(programs) {
   const manifestWithPackages = { ...manifest(), ...bundled() }
   return sorted([
-    ...compiled.flatMap((folder) => below(join(programs, folder), `dist/${folder}`, needless)),
+    ...readdirSync(programs)
+      .filter((folder) => !notPrograms.has(folder))
+      .flatMap((folder) => below(join(programs, folder), `dist/${folder}`, needless)),
     ...below(join(root, 'proto'), 'proto', needless).filter(({ name }) => name.endsWith('.proto')),
     ...packages().flatMap(packageFiles),
     textEntry('package.json', `${JSON.stringify(manifestWithPackages, undefined, 2)}\n`),

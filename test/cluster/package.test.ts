@@ -1,4 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import { readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -31,8 +32,8 @@ test.serial('a pasted line brings spell to a machine with only a shell and curl'
   t.deepEqual(bare, { code: 0, stdout: '', stderr: '' })
 
   const login = ['login', cluster.address, '--ca-hash', cluster.caSha256, '--token-stdin']
-  const line = pastedLine(await cluster.installer('cli.sh'), login, {})
-  const installed = await machine.run('ada', line, cluster.token)
+  const forAda = pastedLine(await cluster.installer('cli.sh'), login, {})
+  const installed = await machine.run('ada', forAda, cluster.token)
   t.is(installed.code, 0, installed.stderr)
   t.regex(installed.stdout, /^Hello, .*!$/)
   const spell = (words: string) => machine.run('ada', `.local/bin/spell ${words}`)
@@ -43,20 +44,21 @@ test.serial('a pasted line brings spell to a machine with only a shell and curl'
   t.regex((await spell('logs 1')).stdout, /^hello from the archive$/m)
   t.regex((await spell('cluster up')).stderr, /^Error: This spell is the command line alone\./)
 
-  // All programs, for root.
-  const whole = await machine.run('root', pastedLine(await cluster.installer('node.sh'), ['--version'], {}))
-  t.is(whole.code, 0, whole.stderr)
-  t.is(whole.stdout, `spell ${version}`)
-  // What a cluster lacks on this machine is etcd alone.
+  // All programs, for root: the line as an administrator gets it makes the machine a node.
+  const line = await cluster.spell('node', 'token', '--runtime', 'process')
+  t.regex(line, /^\(d=\$\(mktemp -d\).* node join .*\)$/)
+  const token = /SPELL_JOIN_TOKEN=(\S+)/.exec(line)?.[1] ?? ''
+  t.not(token, '')
+  const joining = machine.start('root', line)
+  const over = joining.ended.then(({ stderr }) => Promise.reject(new Error(`It ended: ${stderr}`)))
+  await Promise.race([over, untilConnected(cluster, 'bare')])
+  t.deepEqual(processesShowing(token), [])
+  await cluster.spell('node', 'cordon', 'node-1')
+  const onNode = await spell('run -f "hostname; command -v git || echo no git"')
+  t.regex(onNode.stdout, /^bare\nno git$/m, onNode.stderr)
+  // The programs are there, and what a cluster of this machine's own lacks is etcd alone.
+  t.is((await machine.run('root', 'spell --version')).stdout, `spell ${version}`)
   t.regex((await machine.run('root', 'spell cluster up')).stderr, /^Error: A cluster keeps its state in etcd/)
-  for (const program of ['coordinator', 'node-agent']) {
-    const started = await machine.run(
-      'root',
-      `cd /opt/spell/spell-node-* && bin/node dist/${program}/main.js`,
-    )
-    t.is(started.code, 2, started.stderr)
-    t.regex(started.stderr, /is required/)
-  }
 })
 
 test.serial(
@@ -78,6 +80,36 @@ test.serial(
     t.is((await execa(join(prefix, 'bin/spell'), ['--version'])).stdout, `spell ${version}`)
   },
 )
+
+/** When a node of this name is connected. */
+async function untilConnected(cluster: Awaited<ReturnType<typeof clusterFrom>>, name: string): Promise<void> {
+  for (;;) {
+    const nodes = JSON.parse(await cluster.spell('node', 'list', '--json')) as readonly Listed[]
+    if (nodes.some((node) => node.name === name && node.connected)) return
+  }
+}
+
+interface Listed {
+  readonly name: string
+  readonly connected: boolean
+}
+
+/** Command lines, of all processes of this machine, that have the word in them. */
+function processesShowing(word: string): readonly string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(commandLine)
+    .filter((line) => line.includes(word))
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    // It has ended.
+    return ''
+  }
+}
 
 async function pack(out: string, only: readonly string[]): Promise<void> {
   const words = [...only.flatMap((each) => ['--only', each]), '--programs', programs, '--out', out]
@@ -111,6 +143,7 @@ async function clusterFrom(t: ExecutionContext, folder: string, packages: string
   const printer = join(programs, 'test/fixtures/print-installer.js')
   return {
     network,
+    spell: (...words: string[]) => inside([spell, ...words]),
     address: context.addresses[0] ?? '',
     token: context.token,
     caSha256: createHash('sha256').update(new X509Certificate(context.ca).raw).digest('hex'),

@@ -74,8 +74,12 @@ function busybox({ staticBusybox, runtime }: MachineFacts): readonly Finding[] {
   ]
 }
 
+/** Runs without code of their own can do without it. */
 function git({ git: there }: MachineFacts): readonly Finding[] {
-  return there ? [] : [error('git is not installed: runs get their code by it.', 'apt-get install git')]
+  if (there) return []
+  return [
+    warning('git is not installed: runs that bring code from a repository fail here.', 'apt-get install git'),
+  ]
 }
 
 function disks({ disks: all }: MachineFacts): readonly Finding[] {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { execa } from 'execa'
-import { laptopLine, nodeLine, pastedLine } from '../../../cli/machines/pasted-line.js'
+import { joinLine, laptopLine, pastedLine } from '../../../cli/machines/pasted-line.js'
 import { issueCertificate, makeAuthority } from '../../../common/certificates.js'
 import { systemClock } from '../../../common/clock.js'
 import { temporaryFolder } from '../../fixtures/temporary-folder.js'
@@ -21,19 +21,19 @@ type Tool = (typeof tools)[number] | 'bash' | 'zsh'
 test('a pasted line hands the words and the token to the script, in each shell and with curl or wget', async (t) => {
   const address = await served(t)
   const unreachable = '127.0.0.1:1'
-  const join = { addresses: ['10.0.0.1:7000', '[fd00::1]:7000'], caSha256, token }
+  const words = ['node', 'join', '10.0.0.1:7000,[fd00::1]:7000', '--ca-hash', caSha256]
   for (const shell of ['sh', 'bash', 'zsh']) {
     if (!existsSync(`/bin/${shell}`)) continue
     for (const addresses of [[address], [unreachable, address]]) {
       for (const without of ['curl', 'wget'] as const) {
-        const line = nodeLine({ name: 'node.sh', addresses, sha256 }, join)
+        const line = joinLine({ name: 'node.sh', addresses, sha256 }, words, token)
         t.false(line.includes('\n'))
         t.false(line.includes('!'))
         const { stdout, exitCode } = await typed(t, shell, line, without)
         t.is(exitCode, 0)
         const [from, ...rest] = stdout.split('\n')
         t.is(from, addresses.join(','))
-        t.deepEqual(rest.slice(0, 5), ['node', 'join', join.addresses.join(','), '--ca-hash', caSha256])
+        t.deepEqual(rest.slice(0, 5), words)
         t.is(rest[5], `token ${token}`)
         t.false(rest[6]?.includes(token))
         t.regex(rest[6] ?? '', /^sh .*node\.sh .* node join /)
