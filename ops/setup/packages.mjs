@@ -36,6 +36,12 @@ export const ip = {
   packages: ['iproute2'],
   why: 'tests start engines in networks of their own',
 }
+export const curl = { program: 'curl', packages: ['curl'], why: 'a pasted line fetches with it' }
+export const wget = {
+  program: 'wget',
+  packages: ['wget'],
+  why: 'a pasted line fetches with it where curl is not',
+}
 export const openssl = { program: 'openssl', packages: ['openssl'], why: 'tests check certificates with it' }
 export const pythonGrpc = {
   file: '/usr/lib/python3/dist-packages/grpc/__init__.py',

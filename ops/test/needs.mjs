@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { lookForEngine, startEngine, stopEngine } from '../setup/engine.mjs'
 import {
   busybox,
+  curl,
   debootstrap,
   docker,
   etcd,
@@ -15,11 +16,15 @@ import {
   protoc,
   python,
   pythonGrpc,
+  wget,
   whyNotInstallable,
 } from '../setup/packages.mjs'
 import { Stop } from '../setup/say.mjs'
 
-const needs = [etcd, etcdClient, docker, ip, git, debootstrap, busybox, python, openssl, pythonGrpc, protoc]
+const needs = [
+  ...[etcd, etcdClient, docker, ip, git, debootstrap, busybox, curl, wget],
+  ...[python, openssl, pythonGrpc, protoc],
+]
 
 /** Installs what the tests call and is not there. */
 export async function seeToPackages() {

@@ -122,6 +122,13 @@ test('the newest archive for this machine is installed, linked and started with 
   t.deepEqual(await readdir(home), [installed])
 })
 
+test('wget does as well', async (t) => {
+  const box = await machine(t, { without: ['curl'] })
+  await symlink((await execa('sh', ['-c', 'command -v wget'])).stdout, join(box.folder, 'path/wget'))
+  const { stdout, stderr } = await install({ ...box, address: `127.0.0.1:1,${box.address}` }, ['ps'])
+  t.is(stdout, '1 ps token ', stderr)
+})
+
 test('a program that is called spell and is no link of ours stays', async (t) => {
   const box = await machine(t)
   const bin = box.environment.SPELL_BIN_DIR ?? ''
