@@ -63,7 +63,7 @@ export class GpuFinder {
       const report = parseReport(result.output)
       const complaint = result.kind === 'refused' ? result.reason : ''
       if (isReport(report)) return { report, complaints: complaintsOf(report, complaint) }
-      trouble ||= complaint || report.incomplete
+      trouble ||= complaint || report.incomplete || 'nvidia-smi shows nothing about GPUs.'
       remarks.push(...report.remarks)
       if (result.kind === 'refused' && hopelessCodes.has(result.code)) break
       if (saysNoDevices(result)) return { report: nothing, complaints: [] }

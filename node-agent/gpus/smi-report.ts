@@ -45,7 +45,7 @@ function parseXml(text: string, before: readonly string[]): Report {
     open.at(-1)?.sections.push(section)
     if (!empty) open.push(section)
   }
-  const whole = !broken && open.length === 1
+  const whole = !broken && open.length === 1 && root.sections.length === 1
   const sections = [...(root.sections[0]?.sections ?? [])]
   const lastIsOpen = broken || open.length > 2
   if (!whole && lastIsOpen) sections.splice(-1)
@@ -84,8 +84,10 @@ function parseText(text: string, before: readonly string[]): Report {
   }
   const sections = [...root.sections]
   const last = sections.findLast(isGpu)
-  const whole = last === undefined || sectionAt(last, 'processes') !== undefined
-  if (!whole) sections.splice(sections.indexOf(last), 1)
+  const counted = sections.some(({ name }) => name === 'attached_gpus')
+  const lastIsOpen = last !== undefined && sectionAt(last, 'processes') === undefined
+  if (lastIsOpen) sections.splice(sections.indexOf(last), 1)
+  const whole = counted && !lastIsOpen
   const incomplete = whole ? countedWrongly(sections) : cutOff
   return { sections, remarks: remarksOf(remarks.join('\n')), incomplete }
 }

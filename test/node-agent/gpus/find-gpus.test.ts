@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import test from 'ava'
 import { systemClock } from '../../../common/clock.js'
 import { GpuFinder, type GpuReading } from '../../../node-agent/gpus/find-gpus.js'
+import { FakeClock } from '../../fakes/fake-clock.js'
 import { SmiScripts } from '../fixtures/smi-scripts.js'
 
 const scripts = new SmiScripts()
@@ -208,9 +210,13 @@ test('one that hangs is not started again beside itself, and is asked again when
   const log = join(scripts.folder, 'calls')
   // The dead driver: neither it nor its output ever ends for who waits.
   const script = `echo call >>${log}; if [ -e ${log}.go ]; then cat t4.xml; else exec sleep 1000; fi`
-  const finder = new GpuFinder({ nvidiaSmi: scripts.make(script), nvidiaSmiTimeoutMs: 300 }, systemClock)
+  const clock = new FakeClock()
+  const finder = new GpuFinder({ nvidiaSmi: scripts.make(script), nvidiaSmiTimeoutMs: 300 }, clock)
   const signal = AbortSignal.timeout(60_000)
-  const first = await finder.read(signal)
+  const reading = finder.read(signal)
+  while (!existsSync(log)) await setImmediate()
+  await clock.advance(300)
+  const first = await reading
   t.true(first.kind === 'failed' && /did not answer within 0.3 s/.test(first.reason))
   scripts.touch(`${log}.go`)
   let again = await finder.read(signal)
