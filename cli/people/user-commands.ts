@@ -11,6 +11,7 @@ import { timeAsJson } from '../output/run-json.js'
 import { printable } from '../output/style.js'
 import { table } from '../output/table.js'
 import type { World } from '../world.js'
+import { installLine } from './install-line.js'
 import { type Invitation, invitationAsJson, invitationText } from './invitation.js'
 
 interface UserOptions {
@@ -58,7 +59,7 @@ function addCommand(world: World, user: Command): void {
       email: options.email ?? '',
     })
     const { role = '', email = '', maxConcurrentRuns = 0 } = made.user ?? {}
-    const invitation = withOwnAddresses(api, made)
+    const invitation = await completed(world, api, made)
     const added = `Successfully added user '${printable(name)}' (${printable(role)}).\n\n`
     const json = {
       name,
@@ -85,7 +86,8 @@ function inviteCommand(world: World, user: Command): void {
   command.action(async (name: string) => {
     const options = command.optsWithGlobals<UserOptions>()
     const api = await connect(world, options.context)
-    const invitation = withOwnAddresses(api, await api.call<Invitation__Output>('People', 'Invite', { name }))
+    const made = await api.call<Invitation__Output>('People', 'Invite', { name })
+    const invitation = await completed(world, api, made)
     const json = () => `${JSON.stringify({ name, ...invitationAsJson(invitation) })}\n`
     world.stdout.write(options.json ? json() : invitationText(name, invitation))
   })
@@ -154,8 +156,14 @@ function withRights(command: Command): Command {
 }
 
 /** Where the admin reaches the cluster others most likely do, too: a load balancer is known to no coordinator. */
-function withOwnAddresses(api: Api, invitation: Invitation__Output): Invitation {
-  return { ...invitation, addresses: [...new Set([...api.login.addresses, ...invitation.addresses])] }
+async function completed(
+  world: World,
+  api: Api,
+  { code, expiresAtMs, ...made }: Invitation__Output,
+): Promise<Invitation> {
+  const addresses = [...new Set([...api.login.addresses, ...made.addresses])]
+  const destination = { addresses, caSha256: made.caSha256 }
+  return { ...destination, code, expiresAtMs, installLine: await installLine(world, api, destination) }
 }
 
 function row({

@@ -90,6 +90,19 @@ ${code}
   t.false(json.login_command.includes(code))
 })
 
+test('where the archives cannot be had, there is no line that installs spell, and the rest is as ever', async (t) => {
+  const { spell } = await loggedIn(t, {
+    ...answers,
+    'Cluster/Get': () => ({ name: 'lab', coordinators: [{ downloadAddress: '127.0.0.1:1' }] }),
+  })
+  const { stdout, stderr } = await spell(['cluster', 'user', 'invite', 'ann'])
+  t.true(stdout.endsWith(`\n${code}\n`))
+  t.regex(
+    stderr,
+    /^Warning: there is no line that installs spell\. No coordinator gives the installer cli\.sh/,
+  )
+})
+
 test('users are listed, changed and removed', async (t) => {
   const { spell, coordinator } = await loggedIn(t, answers)
   const { stdout } = await spell(['cluster', 'user', 'list'])

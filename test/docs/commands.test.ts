@@ -71,6 +71,13 @@ function depthOf([first = '', second = '']: readonly string[]): number {
     : 1
 }
 
+/** How many words name a command before its arguments begin. */
+function depthOf([first = '', second = '']: readonly string[]): number {
+  if (first === 'cluster' && ['user', 'machine-type'].includes(second)) return 3
+  const nested = ['cluster', 'context', 'project', 'node', 'coordinator', 'etcd', 'access-tokens']
+  return nested.includes(first) ? 2 : 1
+}
+
 test('no page names a command or an option that spell does not have', async (t) => {
   const lines = pages.flatMap((page) =>
     [...textOf(page).matchAll(/(?:`|^ {4}(?:\$ )?)(spell (?:[a-z-]+[^`\n]*)?)(?:`|$)/gm)].map(
