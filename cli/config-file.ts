@@ -1,4 +1,13 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { systemClock } from '../common/clock.js'
 import { messageOf } from '../common/errors.js'
 import { Failure } from './failure.js'
@@ -51,5 +60,20 @@ async function openLock(lock: string): Promise<number> {
 
 function removeStale(lock: string): void {
   const written = statSync(lock, { throwIfNoEntry: false })?.mtimeMs
-  if (written !== undefined && systemClock.now() - written > staleMs) rmSync(lock, { force: true })
+  if (written === undefined || systemClock.now() - written <= staleMs) return
+  // Files of a server have the server's time, and nobody knows how far that is from this machine's.
+  if (timeThere(lock) - written > staleMs) rmSync(lock, { force: true })
+}
+
+/** The time by whoever keeps the files beside `path`. */
+function timeThere(path: string): number {
+  const probe = `${path}.${process.pid}`
+  try {
+    writeFileSync(probe, '', { mode: 0o600 })
+    return statSync(probe).mtimeMs
+  } catch (error) {
+    throw new Failure('configuration', `Could not write ${probe}: ${messageOf(error)}`, { cause: error })
+  } finally {
+    rmSync(probe, { force: true })
+  }
 }

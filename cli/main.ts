@@ -1,6 +1,6 @@
 import { systemClock } from '../common/clock.js'
 import { endOnBrokenOutput } from './end-on-broken-output.js'
-import { clientSettings } from './settings.js'
+import { adoptProxy, clientSettings } from './settings.js'
 import { workingDirectory } from './working-directory.js'
 
 // The one place where the program ends. Nothing is imported before it is known what is asked for: `spell --version` must
@@ -11,6 +11,7 @@ process.stderr.on('error', () => process.exit(1))
 main().then(end, reportBug)
 
 async function main(): Promise<number> {
+  adoptProxy()
   const { spell } = await import('./spell.js')
   return await spell(process.argv.slice(2), {
     settings: clientSettings(),

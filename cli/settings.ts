@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { grpcProxyVariables, type HttpProxy, proxyFor } from '../common/proxy.js'
 
 type Variables = Readonly<Record<string, string | undefined>>
 
@@ -41,6 +42,16 @@ export function clientSettings(variables: Variables = process.env): ClientSettin
     cursor: given('TERM') !== 'dumb',
     environment: variables,
   }
+}
+
+/** Lets gRPC, which reads the process's environment itself, see the proxies that are named there. Safe to repeat. */
+export function adoptProxy(): void {
+  Object.assign(process.env, grpcProxyVariables(process.env))
+}
+
+/** The proxy on the way to this host, for what goes there without gRPC. */
+export function proxyTo(host: string): HttpProxy | undefined {
+  return proxyFor(host, process.env)
 }
 
 function defaultDirectory(appData: string | undefined): string {

@@ -10,11 +10,12 @@ import { openDataFolder } from './data-folder.js'
 import { makeGpuWatch } from './gpus/make-gpu-watch.js'
 import { makeRuntime } from './make-runtime.js'
 import { nodeIdOf } from './node-id.js'
-import { type NodeSettings, readIdentity, readNodeSettings } from './settings.js'
+import { adoptProxy, type NodeSettings, readIdentity, readNodeSettings } from './settings.js'
 
 /** Exit codes: 0 after a clean end (runs go on), 1 when it could not start or go on, 2 for bad settings. */
 async function main(settings: NodeSettings): Promise<void> {
   const log = makeLog('node-agent', settings.logLevel).with({ node: settings.name })
+  adoptProxy()
   try {
     const folder = await openDataFolder(settings.dataDir)
     const { failpoint } = settings

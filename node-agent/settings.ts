@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { grpcProxyVariables } from '../common/proxy.js'
 import { loadSettings } from '../common/settings.js'
 
 const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/, 'must be host:port')
@@ -81,6 +82,11 @@ export type NodeSettings = z.output<typeof schema>
 /** From the file, the environment (`SPELL_NODE_…`) and flags. Throws SettingsError with every mistake. */
 export function readNodeSettings(argv: readonly string[]): NodeSettings {
   return loadSettings(schema, { argv, prefix: 'SPELL_NODE' })
+}
+
+/** Lets gRPC, which reads the process's environment itself, see the proxies that are named there. */
+export function adoptProxy(): void {
+  Object.assign(process.env, grpcProxyVariables(process.env))
 }
 
 export interface NodeIdentity {

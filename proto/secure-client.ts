@@ -1,10 +1,11 @@
 import { isIP } from 'node:net'
 import { checkServerIdentity } from 'node:tls'
 import { type ChannelOptions, Client, credentials } from '@grpc/grpc-js'
+import { isLoopback } from '../common/proxy.js'
 
 /** Whom to trust, and who we are where that is asked. All PEM. */
 export interface TlsIdentity {
-  /** The cluster's certificate authority. */
+  /** The cluster's certificate authority; empty: those that the system, and Node's NODE_EXTRA_CA_CERTS, trust. */
   readonly ca: string
   readonly certificate?: string
   readonly key?: string
@@ -18,13 +19,14 @@ export function secureClient(address: string, tls: TlsIdentity, options: Channel
   const host = address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '')
   const isAddress = isIP(host) !== 0
   const secrets = credentials.createSsl(
-    Buffer.from(tls.ca),
+    tls.ca === '' ? null : Buffer.from(tls.ca),
     tls.key === undefined ? null : Buffer.from(tls.key),
     tls.certificate === undefined ? null : Buffer.from(tls.certificate),
     isAddress ? { checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate) } : {},
   )
   const name = isAddress ? { 'grpc.ssl_target_name_override': nameForAddresses } : {}
-  return new Client(address, secrets, { ...options, ...name })
+  const proxy = isLoopback(host) ? { 'grpc.enable_http_proxy': 0 } : {}
+  return new Client(address, secrets, { ...options, ...name, ...proxy })
 }
 
 /** For every connection that a program of ours opens. */

@@ -60,6 +60,23 @@ function link(from: string, to: string): boolean {
     linkSync(from, to)
     return true
   } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return false
+    if (!withoutLinks.has(code)) throw error
+    return create(from, to)
+  }
+}
+
+/** What file systems say that have no hard links. */
+const withoutLinks: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'])
+
+/** The same there: for the moment between the two calls the lock names nobody. */
+function create(from: string, to: string): boolean {
+  const content = readFileSync(from)
+  try {
+    writeFileSync(to, content, { flag: 'wx', mode: 0o600 })
+    return true
+  } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
   }

@@ -2,7 +2,10 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
 import { invariant, messageOf } from '../../common/errors.js'
+import type { HttpProxy } from '../../common/proxy.js'
 import { Failure } from '../failure.js'
+import { proxyTo } from '../settings.js'
+import { tunnel } from './tunnel.js'
 
 const patienceMs = 10_000
 
@@ -17,7 +20,8 @@ export interface Authority {
  * a hash that came by another way, and then connects again trusting that authority alone.
  */
 export async function authoritiesAt(address: string): Promise<readonly Authority[]> {
-  const socket = await connected(address)
+  const host = address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '')
+  const socket = await connected(address, host, proxyTo(host))
   try {
     return chainOf(socket)
       .map((raw) => new X509Certificate(raw))
@@ -81,17 +85,23 @@ export function normalHash(written: string): string {
     .toLowerCase()
 }
 
-function connected(address: string): Promise<TLSSocket> {
-  const colon = address.lastIndexOf(':')
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, '')
-  return new Promise((resolve, reject) => {
+async function connected(address: string, host: string, proxy: HttpProxy | undefined): Promise<TLSSocket> {
+  const failure = (reason: string) =>
+    new Failure('error', `Could not reach a coordinator at ${address}: ${reason}`)
+  const through =
+    proxy &&
+    (await tunnel(proxy, address, AbortSignal.timeout(patienceMs)).catch((error: unknown) => {
+      throw failure(messageOf(error))
+    }))
+  return await new Promise((resolve, reject) => {
     const fail = (reason: string) => {
       socket.destroy()
-      reject(new Failure('error', `Could not reach a coordinator at ${address}: ${reason}`))
+      reject(failure(reason))
     }
     const socket = connect({
-      host,
-      port: Number(address.slice(colon + 1)),
+      ...(through
+        ? { socket: through }
+        : { host, port: Number(address.slice(address.lastIndexOf(':') + 1)) }),
       rejectUnauthorized: false,
       ALPNProtocols: ['h2'],
     })

@@ -44,7 +44,12 @@ export class LeaderClients {
     // Calls under way on the connection before end by themselves; closing only keeps new ones away.
     this.#client?.close()
     this.#address = address
-    this.#client = secureClient(address, { ca: this.#ca }, channelOptions(10_000, maxMessageBytes))
+    this.#client = secureClient(
+      address,
+      { ca: this.#ca },
+      // Coordinators reach one another directly.
+      { ...channelOptions(10_000, maxMessageBytes), 'grpc.enable_http_proxy': 0 },
+    )
     return this.#client
   }
 

@@ -36,7 +36,7 @@ export async function fakeCoordinator(answers: Record<string, Answer> = {}): Pro
   const authority = await makeAuthority('test')
   const { certificatePem, keyPem } = await issueCertificate(authority, {
     commonName: 'coordinator:test',
-    dnsNames: ['localhost'],
+    dnsNames: ['localhost', 'cluster.test'],
     ipAddresses: ['127.0.0.1'],
   })
   const chain = Buffer.from(`${certificatePem}\n${authority.certificatePem}`)
