@@ -63,14 +63,6 @@ test('no page names a script that package.json does not have', (t) => {
       t.true(name in scripts, `${page}: npm run ${name}`)
 })
 
-/** How many words name a command. */
-function depthOf([first = '', second = '']: readonly string[]): number {
-  if (first === 'cluster' && ['machine-type', 'user'].includes(second)) return 3
-  return ['cluster', 'context', 'project', 'node', 'coordinator', 'etcd', 'access-tokens'].includes(first)
-    ? 2
-    : 1
-}
-
 /** How many words name a command before its arguments begin. */
 function depthOf([first = '', second = '']: readonly string[]): number {
   if (first === 'cluster' && ['user', 'machine-type'].includes(second)) return 3
