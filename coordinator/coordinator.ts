@@ -7,6 +7,7 @@ import type { Log } from '../common/log.js'
 import type { Random } from '../common/random.js'
 import { DirectoryStore } from '../spellfs/directory-store.js'
 import { markDirectoryStore } from '../spellfs/store-mark.js'
+import { aborted } from './aborted.js'
 import type { AuditLog } from './audit/audit-log.js'
 import { makeAuditLog } from './audit/make-audit-log.js'
 import { schemaVersion } from './core/record-codec.js'
@@ -15,8 +16,10 @@ import { downloadServerOf, listenForDownloads } from './downloads/from-settings.
 import { Endpoints } from './endpoints.js'
 import { etcdOf } from './etcd-of.js'
 import { gaugesOf } from './gauges.js'
+import { joinFactsOf } from './join-facts.js'
 import { keepingParts } from './keeping-parts.js'
 import type { Trust } from './leader/authority.js'
+import { withPort } from './listen-address.js'
 import { DirectoryLogStore, defaultLogStoreSettings } from './logs/directory-log-store.js'
 import { type Member, Members } from './members.js'
 import { meteredLogs, reportFailures } from './metered.js'
@@ -24,7 +27,6 @@ import { Metrics } from './metrics.js'
 import { MetricsServer } from './metrics-server.js'
 import { OwnCertificates } from './own-certificates.js'
 import type { ClusterFacts } from './rpc/cluster-handlers.js'
-import type { JoinFacts } from './rpc/join-handlers.js'
 import { type Leading, noLeader } from './rpc/leading.js'
 import type { Rule } from './rpc/rule.js'
 import { RunLines } from './rpc/run-lines.js'
@@ -232,20 +234,12 @@ export class Coordinator {
     invariant(leadership, 'the leader is asked about the cluster')
     const { clusterName, id } = this.#settings
     const { generation, term } = leadership
-    const coordinators = this.#members?.all() ?? []
+    const coordinators = this.#coordinators()
     return { name: clusterName, version, generation, term, leaderId: id, coordinators }
   }
 
-  #joinFacts(): JoinFacts {
-    const { id, clusterName, etcd, storeDir } = this.#settings
-    const { authorityPem, clusterKey } = this.#trust
-    return {
-      ...{ clusterName, etcd, clusterKey, storeDirectory: storeDir },
-      leaderId: id,
-      caPem: authorityPem,
-      coordinators: this.#members?.all() ?? [],
-      nowMs: this.#parts.clock.now(),
-    }
+  #coordinators(): readonly Member[] {
+    return this.#members?.all() ?? []
   }
 
   #makeEndpoints(): Endpoints {
@@ -261,7 +255,8 @@ export class Coordinator {
       maxObjectBytes: this.#settings.limits.maxObjectBytes,
       leading: () => this.#leading(),
       facts: () => this.#facts(),
-      joinFacts: () => this.#joinFacts(),
+      joinFacts: () =>
+        joinFactsOf(this.#settings, this.#trust, { coordinators: this.#coordinators(), nowMs: clock.now() }),
       audit: this.#audit,
       keeping: keepingParts(this.#settings, { etcd: this.#etcd, audit: this.#audit, clock }),
       called: (method, code, milliseconds) => this.#metrics.called(method, statusName(code), milliseconds),
@@ -273,7 +268,10 @@ export class Coordinator {
       ...this.#parts,
       trust: this.#trust,
       leading: () => this.#leading(),
-      others: () => (this.#members?.all() ?? []).slice(1).map(({ userAddress }) => userAddress),
+      others: () =>
+        this.#coordinators()
+          .slice(1)
+          .map(({ userAddress }) => userAddress),
       serve: (files) => {
         this.#endpoints.serve(files)
         this.#downloads?.serve(files)
@@ -303,22 +301,12 @@ export class Coordinator {
       keys: this.#keys,
       store: this.#store,
       trust: this.#trust,
-      userAddresses: () => (this.#members?.all() ?? []).map(({ userAddress }) => userAddress),
+      userAddresses: () => this.#coordinators().map(({ userAddress }) => userAddress),
       recordVersions: () => this.#members?.recordVersions(),
-      coordinatorAddresses: () => (this.#members?.all() ?? []).map(({ agentAddress }) => agentAddress),
+      coordinatorAddresses: () => this.#coordinators().map(({ agentAddress }) => agentAddress),
       takeLines: this.#lines.take.bind(this.#lines),
       committed: this.#metrics.committed.bind(this.#metrics),
       markStore: () => markDirectoryStore(this.#settings.storeDir, this.#settings.clusterName),
     }
   }
-}
-
-const withPort = (listen: string, port: number): string =>
-  `${listen.slice(0, listen.lastIndexOf(':'))}:${port}`
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Log } from '../../common/log.js'
+import { withPort } from '../listen-address.js'
 import type { CoordinatorSettings } from '../settings.js'
 import { DownloadServer } from './download-server.js'
 
@@ -21,5 +22,5 @@ export async function listenForDownloads(
 ): Promise<string | undefined> {
   if (!server || downloadListen === undefined) return undefined
   const port = await server.listen(downloadListen)
-  return downloadAddress ?? `${downloadListen.slice(0, downloadListen.lastIndexOf(':'))}:${port}`
+  return downloadAddress ?? withPort(downloadListen, port)
 }
