@@ -106,6 +106,7 @@ function settle(
     name: nameFrom(flags),
     dataDir: folder.dataFolder,
     coordinators: answer.coordinators,
+    userAddresses: answer.userAddresses,
     tls: { caFile, certFile, keyFile },
     runtime: question.runtime,
     docker: { socketPath: question.socketPath },
