@@ -88,6 +88,12 @@ function check(term: Term, { id, name, givenUp }: NodeRecord, lost: boolean): vo
       'FAILED_PRECONDITION',
       `Node ${name} was given up by ${givenUp.by} already; it is out as soon as it is known that nothing of it runs any more.`,
     )
+  if (term.links.lastHeardMs(id) === undefined && term.links.silentMs(id) === 0)
+    throw new RpcError(
+      'UNAVAILABLE',
+      `Whether node ${name} is connected is not known yet: this coordinator has just begun to lead.`,
+      { trailers: { 'retry-after-ms': '1000' } },
+    )
   if (term.links.isConnected(id) && term.links.silentMs(id) === 0)
     throw new RpcError(
       'FAILED_PRECONDITION',
