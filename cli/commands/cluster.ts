@@ -34,7 +34,7 @@ export function build(world: World): Command {
   addCoordinatorToken(world, cluster)
   setCommand(world, cluster)
   addUserCommands(world, cluster)
-  later(world, addMachineTypeCommands(world, cluster), 'cluster machine-type get-token')
+  addMachineTypeCommands(world, cluster)
   for (const name of ['list', 'add-bucket', 'add-docker-registry', 'delete-docker-registry', 'delete']) {
     later(world, cluster, `cluster ${name}`)
   }

@@ -7,16 +7,17 @@ import { Failure } from '../failure.js'
 import { timeAsJson } from '../output/run-json.js'
 import { printable } from '../output/style.js'
 import type { World } from '../world.js'
+import { addGetToken } from './get-token.js'
 import { addListTypes } from './list.js'
 
 /** `spell cluster machine-type …`: the types of machines that runs can ask for. */
-export function addMachineTypeCommands(world: World, parent: Command): Command {
+export function addMachineTypeCommands(world: World, parent: Command): void {
   const types = defineBelow(world, parent, 'machine-type', 'The types of machines that runs can ask for.')
   addListTypes(world, types)
   addAdd(world, types)
   addScale(world, types)
   addDelete(world, types)
-  return types
+  addGetToken(world, types)
 }
 
 interface AddOptions {

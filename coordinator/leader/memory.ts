@@ -15,6 +15,7 @@ import type {
   TokenRecord,
   User,
 } from '../core/records.js'
+import { machineTypeOf } from './membership.js'
 import { RequestIds } from './request-ids.js'
 import { RunBook } from './run-book.js'
 
@@ -57,13 +58,13 @@ export class Memory {
   }
 
   setNode(record: NodeRecord): void {
-    const { id, name, inventory, cordon, givenUp, labels = [], gpuSince = {} } = record
+    const { id, name, inventory, cordon, givenUp, gpuSince = {} } = record
     const { placement } = this.runs
     this.nodes.set(id, record)
     const cordoned = givenUp ? `was given up by ${givenUp.by}` : cordonSentence(cordon)
     // What a lost machine had may be in another by now.
     const offered = givenUp ? { ...inventory, gpus: [] } : inventory
-    placement.pool.setNode(id, name, offered, { cordoned, labels, gpuSince })
+    placement.pool.setNode(id, name, offered, { cordoned, labels: this.labelsOf(record), gpuSince })
     placement.gained(id)
     this.#nodesChanged()
   }
@@ -93,12 +94,25 @@ export class Memory {
   setMachineType(type: MadeType): void {
     this.machineTypes.set(comparable(type.name), type)
     this.runs.placement.limits.set(type.name, type.limit)
+    this.#typeChanged(type.name)
   }
 
   /** No run that has not ended may be of it. */
   removeMachineType(name: string): void {
     this.machineTypes.delete(comparable(name))
     this.runs.placement.limits.set(name, 0)
+    this.#typeChanged(name)
+  }
+
+  /** Those that were given to the node itself, and those of the made type as which it joined. */
+  labelsOf({ id, labels = [] }: Pick<NodeRecord, 'id' | 'labels'>): readonly string[] {
+    const type = this.machineTypes.get(comparable(machineTypeOf(this, id) ?? ''))
+    return [...new Set([...labels, ...(type?.labels ?? [])])].sort()
+  }
+
+  #typeChanged(name: string): void {
+    for (const record of this.nodes.values())
+      if (comparable(machineTypeOf(this, record.id) ?? '') === comparable(name)) this.setNode(record)
   }
 
   /** undefined: there is no such type now. */

@@ -28,7 +28,7 @@ export function nodeView(term: Term, record: NodeRecord): NodeView {
     runIds: [...new Set(nodeRuns(term, record.id).map(({ runId }) => runId))],
     warnings: [...record.inventory.warnings, ...sharedGpus(term, record)],
     cordon: record.cordon,
-    labels: record.labels ?? [],
+    labels: memory.labelsOf(record),
     givenUp: record.givenUp !== undefined,
   }
 }

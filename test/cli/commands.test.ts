@@ -100,15 +100,9 @@ test(usage, ['project', 'creat'], 2, /Did you mean create\?\)\nSee "spell projec
 test(usage, ['project', 'create'], 2, /See "spell project create --help"/)
 test(usage, ['run', '--timeout', 'soon', 'x'], 2, /90m or 36h/)
 test(usage, ['cluster', 'add-bucket'], 1, /"spell cluster add-bucket" is not part of this version/)
-test(
-  usage,
-  ['cluster', 'machine-type', 'get-token', 'x'],
-  1,
-  /"spell cluster machine-type get-token" is not part/,
-)
+test(usage, ['cluster', 'add-bucket', 'x'], 1, /"spell cluster add-bucket" is not part/)
 test(usage, ['cluster', 'backup'], 2, /missing required argument 'file'/)
 test(usage, ['cluster', 'restore', 'x', '--dir', ''], 2, /--dir needs the name of a folder/)
-test(usage, ['node', 'join', '--token', 'x'], 1, /"spell node join" is not part/)
 test(usage, ['completion', 'fish'], 2, /only for bash/)
 for (const name of laterCommands)
   test(usage, [name], 1, new RegExp(`"spell ${name}" is not part of this version`))

@@ -56,3 +56,33 @@ test('scale and delete say what holds now', async (t) => {
   t.is(await typed('scale', 'big', '0'), 'Machine type big has no limit any more.\n')
   t.is(await typed('delete', 'big'), 'Machine type big is deleted.\n')
 })
+
+test('get-token is bound to the type, and --renew ends those printed before', async (t) => {
+  const created = {
+    ...{ id: 'x', token: 'secret', caSha256: 'ab', addresses: ['a.example:7000'] },
+    expiresAtMs: 1_800_000_000_000,
+  }
+  const { spell, coordinator } = await loggedIn(t, {
+    'MachineTypes/List': () => ({ types: [{ ...big, name: 'Big Box' }] }),
+    'JoinTokens/List': () => ({
+      tokens: [
+        { id: '1', machineType: 'big-box' },
+        { id: '2', machineType: '' },
+      ],
+    }),
+    'JoinTokens/Revoke': () => ({}),
+    'JoinTokens/Create': () => created,
+  })
+  const made = await spell(['cluster', 'machine-type', 'get-token', 'BIGBOX', '--renew', '--installed'])
+  t.is(made.code, 0, made.stderr)
+  t.regex(made.stdout, /^spell node join a\.example:7000 --ca-hash ab --token-stdin/)
+  t.regex(made.stderr, /^One token ended\.$/m)
+  t.deepEqual(coordinator.requestsOf('JoinTokens/Revoke'), [{ id: '1' }])
+  t.like(coordinator.requestsOf<object>('JoinTokens/Create')[0], {
+    kind: 'JOIN_NODE',
+    machineType: 'Big Box',
+  })
+  const unknown = await spell(['cluster', 'machine-type', 'get-token', 'T4'])
+  t.is(unknown.code, 1)
+  t.regex(unknown.stderr, /There is no made machine type "T4" to join machines to; there is Big Box\./)
+})

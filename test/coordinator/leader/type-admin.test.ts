@@ -1,9 +1,10 @@
 import test, { type ExecutionContext } from 'ava'
 import type { RpcError } from '../../../common/errors.js'
+import { encode } from '../../../coordinator/core/record-codec.js'
 import type { Leader } from '../../../coordinator/leader.js'
 import { made } from '../core/demands.js'
 import { Agent, oneNode } from './fake-agent.js'
-import { ann, attempt, gpus, inventory, root, settle, submit, World } from './harness.js'
+import { ann, attempt, gpus, inventory, keys, root, settle, submit, World } from './harness.js'
 
 function type(changes: Partial<ReturnType<typeof made>> & { name: string }) {
   const { by: _, createdAtMs: __, ...wanted } = made(changes)
@@ -138,4 +139,21 @@ test('a GPU that two nodes show stays with the first over leaders, and both say 
   await submit(next, asking('T4'))
   await settle()
   t.deepEqual(one.started, ['1.1'])
+})
+
+test('a node that joined as a made type carries its labels', async (t) => {
+  const { world, leader, agent } = await oneNode({ runs: 0 })
+  await leader.typeAdmin.add(root, type({ name: 'Big Box', labels: ['big'] }))
+  await submit(leader, asking('big box'))
+  await settle()
+  t.deepEqual(agent.started, [])
+  const membership = {
+    ...{ holder: 'node:n1', name: 'n1', publicKeySha256: 'k', tokenSha256: 't', machineId: 'm' },
+    ...{ machineType: 'bigbox', joinedAtMs: 1, removedAtMs: 0 },
+  }
+  world.queue.stored.set(keys.membership('node:n1'), encode(membership))
+  const next = world.lead()
+  t.deepEqual((await next.nodes())[0]?.labels, ['big'])
+  await agent.connect(next)
+  t.deepEqual(agent.started, ['1.1'])
 })
