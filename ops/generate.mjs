@@ -49,7 +49,7 @@ const typesOptions = [
 const generator = join(root, 'node_modules/@grpc/proto-loader/build/bin/proto-loader-gen-types.js')
 execFileSync(
   process.execPath,
-  [generator, ...files, ...typesOptions, `--outDir=${outDir}`, `--includeDirs=${protoDir}`],
+  [generator, ...files, ...typesOptions, `--outDir=${outDir}`, '--includeDirs=.'],
   { cwd: protoDir, stdio: ['ignore', 'ignore', 'inherit'] },
 )
 writeFileSync(stampFile, stamp)

@@ -78,6 +78,9 @@ test.serial(
       },
     )
     t.is((await execa(join(prefix, 'bin/spell'), ['--version'])).stdout, `spell ${version}`)
+    // Where it was made shows nowhere in it: another clone makes the same.
+    const found = await execa('grep', ['-rlF', projectRoot, join(prefix, 'lib')], { reject: false })
+    t.is(found.stdout, '')
   },
 )
 
