@@ -36,8 +36,9 @@ export interface InventoryParts {
 
 /** A smaller change of the free space is not worth a message. */
 const diskStepShare = 0.1
-/** So long a runtime that lets callers wait is waited for at a start, where what it said before is known. */
+/** So long whoever lets callers wait is waited for at a start, where what he said before is known. */
 const startPatienceMs = 5_000
+const notLookedAt = 'It was not looked at since the agent was started: nvidia-smi has yet to answer.'
 
 /** What this machine is: looked at now and then, told when it changes. */
 export class InventoryWatch {
@@ -68,7 +69,7 @@ export class InventoryWatch {
     const patience = AbortSignal.timeout(startPatienceMs)
     const signal = kept ? AbortSignal.any([this.#stopped.signal, patience]) : this.#stopped.signal
     try {
-      await this.#remember(await this.#take(signal))
+      await this.#remember(await this.#take(signal, kept))
     } catch (error) {
       if (!kept || !(patience.aborted || isUnavailable(error))) throw error
       this.#told = this.#withWarning(kept, error)
@@ -118,11 +119,11 @@ export class InventoryWatch {
     }
   }
 
-  /** `signal`: how long the runtime is waited for. */
-  async #take(signal: AbortSignal): Promise<Inventory> {
-    const { runtime, findGpus, heldGpus } = this.#parts
+  /** `signal`: how long the runtime is waited for. With `kept` nvidia-smi is not waited for either. */
+  async #take(signal: AbortSignal, kept?: Inventory): Promise<Inventory> {
+    const { runtime } = this.#parts
     const facts = await runtime.describe(signal)
-    const found = await findGpus(this.#stopped.signal, heldGpus())
+    const found = await this.#gpus(kept)
     const disk = await statfs(this.#settings.dataDir)
     const offered = offer(this.#settings, facts)
     return {
@@ -134,6 +135,27 @@ export class InventoryWatch {
       gpus: found.gpus,
       ...(found.driverVersion !== undefined && { gpuDriverVersion: found.driverVersion }),
       warnings: [...facts.warnings, ...found.warnings, ...offered.warnings],
+    }
+  }
+
+  async #gpus(kept: Inventory | undefined): Promise<FoundGpus> {
+    const { findGpus, heldGpus, clock } = this.#parts
+    const finding = findGpus(this.#stopped.signal, heldGpus())
+    if (!kept) return await finding
+    const over = new AbortController()
+    const late = clock.sleep(startPatienceMs, over.signal).catch(() => undefined)
+    const found = await Promise.race([finding, late])
+    over.abort()
+    if (found) return found
+    finding
+      .then(() => this.#look())
+      .catch((error: unknown) => {
+        if (!this.#stopped.signal.aborted)
+          this.#parts.log.warn('The GPUs can not be looked at', { reason: messageOf(error) })
+      })
+    return {
+      gpus: kept.gpus.map((gpu) => ({ ...gpu, unusableReason: gpu.unusableReason || notLookedAt })),
+      warnings: [],
     }
   }
 

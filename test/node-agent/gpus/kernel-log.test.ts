@@ -17,5 +17,5 @@ test('the log of this machine can be read, or is left alone', (t) => {
   t.is(log.news().size, 0)
   t.is(log.news().size, 0)
   log.close()
-  t.is(new KernelLog({ file: '/none', newestMs: 1 }, () => 0).news().size, 0)
+  for (const file of ['/none', '/tmp']) t.is(new KernelLog({ file, newestMs: 1 }, () => 0).news().size, 0)
 })
