@@ -54,7 +54,7 @@ export class People {
 
   /** The name that somebody who has the cluster's key asks to be made an admin. */
   provenReset(proof: string): string {
-    return provenReset(this.#term, this.#guesses, proof)
+    return provenReset(this.#term, proof)
   }
 
   /** A new admin, or one of a user that there is, with a login code. */
