@@ -87,11 +87,13 @@ export async function removeUser(
   memory.users.delete(name)
   memory.loginCodes.delete(name)
   for (const sha256 of tokens) memory.tokens.delete(sha256)
-  // Nobody limits them any more.
-  memory.runs.fillSlots(name)
   const { keys } = writes
   const ended = tokens.map((sha256) => keys.token(sha256))
-  const committed = writes.commit([], [keys.user(name), keys.loginCode(name), ...ended])
+  // By itself: together with runs it might be more than a transaction takes.
+  writes.post([], [keys.user(name), keys.loginCode(name), ...ended])
+  // Nobody limits them any more.
+  memory.runs.fillSlots(name)
+  const committed = writes.commit()
   term.wake()
   await committed
   openCalls.endOf(tokens, tokenEnded())

@@ -131,6 +131,20 @@ test('whoever is removed has no token and no code any more, and the runs go on',
   }
 })
 
+test('somebody with as many tokens and waiting runs as there can be is removed', async (t) => {
+  const { world, leader, people } = await begun()
+  await people.add({ ...ann, maxConcurrentRuns: 1 })
+  for (let count = 0; count < mostTokens; count += 1) {
+    await people.createToken(ann, `ci ${count}`)
+    await people.logIn((await people.invite('ann')).code, '')
+  }
+  const user = leader.userNamed('ann')
+  for (let count = 0; count < 120; count += 1) await submit(leader, {}, user)
+  t.deepEqual(await people.remove('ann'), { tokensEnded: 2 * mostTokens, activeRuns: 120 })
+  t.deepEqual(world.steppedDown, [])
+  t.is((await world.lead().run(120)).state, 'machine_requested')
+})
+
 test("calls that go on end with their token, and with a change of the user's role", async (t) => {
   const { people } = await begun()
   const { code } = await people.add(ann)
