@@ -1,64 +1,91 @@
-import { createHash, X509Certificate } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { execa } from 'execa'
 import { readConfig } from '../../cli/config.js'
 import type { Installer } from '../../cli/machines/installer.js'
 import { pastedLine } from '../../cli/machines/pasted-line.js'
 import { version } from '../../cli/version.js'
+import { fingerprint } from '../../common/certificates.js'
 import { projectRoot } from '../cli/support/spell.js'
 import { bareMachine } from '../fixtures/bare-machine.js'
+import { startMachines } from '../fixtures/machines.js'
 import { temporaryFolder } from '../fixtures/temporary-folder.js'
 
-// The archives for this machine's platform, as `npm run package` makes them: a cluster is brought up from one, serves them,
-// and a pasted line installs them on a Debian without Node, compiler or git. Both are in a network namespace in which
-// nobody else can be reached.
+// The archives for this machine's platform, as `npm run package` makes them: a cluster is made from one on one machine and
+// serves them; pasted lines bring them to two others, each a Debian with curl and without Node, compiler or git. No machine
+// reaches anything but the others.
 
 const programs = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const platform = `linux-${process.arch}`
-const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-test.serial('a pasted line brings spell to a machine with only a shell and curl', async (t) => {
+test.serial(
+  'pasted lines bring spell to a node and to a laptop that have only a shell and curl',
+  async (t) => {
+    const folder = await temporaryFolder(t)
+    const packages = join(folder, 'packages')
+    await pack(packages, [platform])
+    await execa('sha256sum', ['-c', 'SHA256SUMS'], { cwd: packages })
+    const machines = await startMachines(t, ['alpha', 'gpu-1', 'laptop'])
+    const hosts = await readFile(join(machines.folder, 'hosts'), 'utf8')
+    const cluster = await clusterOn(machines.get('alpha'), folder, packages)
+
+    const gpu = await bareMachine(t, machines.get('gpu-1'), hosts)
+    const bare = await gpu.run('ada', 'for each in node gcc git spell; do command -v $each; done; true')
+    t.deepEqual(bare, { code: 0, stdout: '', stderr: '' })
+    const line = await cluster.spell('node token --runtime process')
+    t.regex(line, /^\(d=\$\(mktemp -d\).* node join alpha:7000 .*\)\n$/)
+    const token = /SPELL_JOIN_TOKEN=(\S+)/.exec(line)?.[1] ?? ''
+    t.not(token, '')
+    const joining = gpu.start('root', line)
+    const over = joining.ended.then(({ stderr }) => Promise.reject(new Error(`It ended: ${stderr}`)))
+    await Promise.race([over, untilConnected(cluster, 'gpu-1')])
+    t.deepEqual(processesShowing(token), [])
+    t.is((await gpu.run('root', 'spell --version')).stdout, `spell ${version}`)
+    // What a cluster of this machine's own lacks is etcd alone.
+    t.regex((await gpu.run('root', 'spell cluster up')).stderr, /^Error: A cluster keeps its state in etcd/)
+
+    const laptop = await bareMachine(t, machines.get('laptop'), hosts)
+    const login = ['login', cluster.address, '--ca-hash', cluster.caSha256, '--token-stdin']
+    const installed = await laptop.run('ada', pastedLine(await cluster.installer(), login, {}), cluster.token)
+    t.is(installed.code, 0, installed.stderr)
+    t.regex(installed.stdout, /^Hello, .*!$/)
+    const spell = (words: string) => laptop.run('ada', `.local/bin/spell ${words}`)
+    t.is((await spell('--version')).stdout, `spell ${version}`)
+    const run = await spell('run -f "hostname; command -v git || echo no git"')
+    t.is(run.code, 0, run.stderr)
+    t.regex(run.stdout, /^gpu-1\nno git$/m)
+    t.is((await spell('logs 1')).stdout.includes('gpu-1\nno git\n'), true)
+    t.regex((await spell('cluster up')).stderr, /^Error: This spell is the command line alone\./)
+  },
+)
+
+test.serial('spell cluster up from an archive finds its programs', async (t) => {
   const folder = await temporaryFolder(t)
   const packages = join(folder, 'packages')
-  await pack(packages, [platform])
-  await execa('sha256sum', ['-c', 'SHA256SUMS'], { cwd: packages })
-  const cluster = await clusterFrom(t, folder, packages)
-  const machine = await bareMachine(t, cluster.network)
-  const bare = await machine.run('ada', 'for each in node gcc git spell; do command -v $each; done; true')
-  t.deepEqual(bare, { code: 0, stdout: '', stderr: '' })
-
-  const login = ['login', cluster.address, '--ca-hash', cluster.caSha256, '--token-stdin']
-  const forAda = pastedLine(await cluster.installer('cli.sh'), login, {})
-  const installed = await machine.run('ada', forAda, cluster.token)
-  t.is(installed.code, 0, installed.stderr)
-  t.regex(installed.stdout, /^Hello, .*!$/)
-  const spell = (words: string) => machine.run('ada', `.local/bin/spell ${words}`)
-  t.is((await spell('--version')).stdout, `spell ${version}`)
-  const run = await spell('run -f "echo hello from the archive"')
-  t.is(run.code, 0, run.stderr)
-  t.regex(run.stdout, /^hello from the archive$/m)
-  t.regex((await spell('logs 1')).stdout, /^hello from the archive$/m)
-  t.regex((await spell('cluster up')).stderr, /^Error: This spell is the command line alone\./)
-
-  // All programs, for root: the line as an administrator gets it makes the machine a node.
-  const line = await cluster.spell('node', 'token', '--runtime', 'process')
-  t.regex(line, /^\(d=\$\(mktemp -d\).* node join .*\)$/)
-  const token = /SPELL_JOIN_TOKEN=(\S+)/.exec(line)?.[1] ?? ''
-  t.not(token, '')
-  const joining = machine.start('root', line)
-  const over = joining.ended.then(({ stderr }) => Promise.reject(new Error(`It ended: ${stderr}`)))
-  await Promise.race([over, untilConnected(cluster, 'bare')])
-  t.deepEqual(processesShowing(token), [])
-  await cluster.spell('node', 'cordon', 'node-1')
-  const onNode = await spell('run -f "hostname; command -v git || echo no git"')
-  t.regex(onNode.stdout, /^bare\nno git$/m, onNode.stderr)
-  // The programs are there, and what a cluster of this machine's own lacks is etcd alone.
-  t.is((await machine.run('root', 'spell --version')).stdout, `spell ${version}`)
-  t.regex((await machine.run('root', 'spell cluster up')).stderr, /^Error: A cluster keeps its state in etcd/)
+  await pack(packages, ['npm'])
+  await execa('tar', ['-C', folder, '-xzf', join(packages, `spell-${version}.tgz`)])
+  await rename(packages, join(folder, 'package/dist-packages'))
+  const dir = join(folder, 'cluster')
+  const env = { PATH: process.env.PATH ?? '', HOME: folder }
+  const spell = (...words: string[]) =>
+    execa(process.execPath, [join(folder, 'package/dist/bundle/spell.cjs'), ...words], {
+      env,
+      extendEnv: false,
+    })
+  t.teardown(() => spell('cluster', 'down', '--yes', '--dir', dir))
+  await spell('cluster', 'up', '--detach', '--runtime', 'process', '--dir', dir)
+  t.regex((await spell('run', '-f', 'echo hello')).stdout, /^hello$/m)
+  const { ports } = JSON.parse(await readFile(join(dir, 'cluster.json'), 'utf8')) as {
+    readonly ports: Readonly<Record<string, number>>
+  }
+  const list = await execa('curl', [
+    '-sk',
+    `https://127.0.0.1:${ports['coordinator-1.downloads']}/SHA256SUMS`,
+  ])
+  t.regex(list.stdout, new RegExp(`^[0-9a-f]{64} {2}spell-${version}\\.tgz$`))
 })
 
 test.serial(
@@ -68,7 +95,8 @@ test.serial(
     const [one, other] = [join(folder, 'one'), join(folder, 'other')]
     await pack(one, ['npm'])
     await pack(other, ['npm'])
-    t.is(await listed(one), await listed(other))
+    const list = (name: string) => readFile(join(name, 'SHA256SUMS'), 'utf8')
+    t.is(await list(one), await list(other))
     const prefix = join(folder, 'prefix')
     await execa(
       'npm',
@@ -84,10 +112,45 @@ test.serial(
   },
 )
 
+async function pack(out: string, only: readonly string[]): Promise<void> {
+  const words = [...only.flatMap((each) => ['--only', each]), '--programs', programs, '--out', out]
+  await execa(process.execPath, [join(projectRoot, 'ops/package/main.mjs'), ...words])
+}
+
+type Alpha = ReturnType<Awaited<ReturnType<typeof startMachines>>['get']>
+
+/** A cluster whose first machine has spell from the archive, and the archives where its coordinator serves them. */
+async function clusterOn(alpha: Alpha, folder: string, packages: string) {
+  const name = `spell-node-${version}-${platform}`
+  await execa('tar', ['-C', folder, '-xzf', join(packages, `${name}.tar.gz`)])
+  const program = join(folder, name, 'bin/spell')
+  const said = async (script: string) => {
+    const { code, stdout, stderr } = await alpha.type(script)
+    if (code !== 0) throw new Error(`${script}: ${stderr}`)
+    return { stdout, stderr }
+  }
+  const init = await said(`${program} cluster init --name lab --allow-process-nodes`)
+  await rename(packages, join(alpha.disk, 'lib/coordinator/packages'))
+  // What `init` asks to be kept running where there is no systemd.
+  for (const [, words = ''] of init.stderr.matchAll(/^ {2}spell (\w+ start .*)$/gm))
+    await alpha.start(`${program} ${words}`).until(/: started/)
+  const [context] = (await readConfig(join(alpha.disk, 'home/.spell'))).contexts
+  if (!context) throw new Error('whoever made a cluster is its administrator')
+  const printer = join(programs, 'test/fixtures/print-installer.js')
+  return {
+    address: context.addresses[0] ?? '',
+    token: context.token,
+    caSha256: fingerprint(context.ca),
+    spell: async (words: string) => (await said(`${program} ${words}`)).stdout,
+    installer: async () =>
+      JSON.parse((await said(`${process.execPath} ${printer} cli.sh`)).stdout) as Installer,
+  }
+}
+
 /** When a node of this name is connected. */
-async function untilConnected(cluster: Awaited<ReturnType<typeof clusterFrom>>, name: string): Promise<void> {
+async function untilConnected(cluster: Awaited<ReturnType<typeof clusterOn>>, name: string): Promise<void> {
   for (;;) {
-    const nodes = JSON.parse(await cluster.spell('node', 'list', '--json')) as readonly Listed[]
+    const nodes = JSON.parse(await cluster.spell('node list --json')) as readonly Listed[]
     if (nodes.some((node) => node.name === name && node.connected)) return
   }
 }
@@ -111,46 +174,5 @@ function commandLine(pid: string): string {
   } catch {
     // It has ended.
     return ''
-  }
-}
-
-async function pack(out: string, only: readonly string[]): Promise<void> {
-  const words = [...only.flatMap((each) => ['--only', each]), '--programs', programs, '--out', out]
-  await execa(process.execPath, [join(projectRoot, 'ops/package/main.mjs'), ...words])
-}
-
-async function listed(folder: string): Promise<string> {
-  return await readFile(join(folder, 'SHA256SUMS'), 'utf8')
-}
-
-/** A cluster of this machine's, in a network of its own and from the archive with all programs. */
-async function clusterFrom(t: ExecutionContext, folder: string, packages: string) {
-  const network = `package${process.pid}`
-  await execa('ip', ['netns', 'add', network])
-  t.teardown(() => execa('ip', ['netns', 'del', network]))
-  await execa('ip', ['-n', network, 'link', 'set', 'lo', 'up'])
-  const name = `spell-node-${version}-${platform}`
-  await execa('tar', ['-C', folder, '-xzf', join(packages, `${name}.tar.gz`)])
-  await rename(packages, join(folder, name, 'dist-packages'))
-  const inside = async (words: readonly string[], environment: Readonly<Record<string, string>> = {}) => {
-    const env = { PATH: path, HOME: folder, ...environment }
-    const all = [`--net=/var/run/netns/${network}`, ...words]
-    return (await execa('nsenter', all, { env, extendEnv: false, stdin: 'ignore' })).stdout
-  }
-  const spell = join(folder, name, 'bin/spell')
-  const dir = join(folder, 'cluster')
-  t.teardown(() => inside([spell, 'cluster', 'down', '--yes', '--dir', dir]))
-  await inside([spell, 'cluster', 'up', '--detach', '--runtime', 'process', '--dir', dir])
-  const [context] = (await readConfig(join(folder, '.spell'))).contexts
-  if (!context) throw new Error('a cluster that came up is a context')
-  const printer = join(programs, 'test/fixtures/print-installer.js')
-  return {
-    network,
-    spell: (...words: string[]) => inside([spell, ...words]),
-    address: context.addresses[0] ?? '',
-    token: context.token,
-    caSha256: createHash('sha256').update(new X509Certificate(context.ca).raw).digest('hex'),
-    installer: async (script: string) =>
-      JSON.parse(await inside([process.execPath, printer, script])) as Installer,
   }
 }
