@@ -43,7 +43,7 @@ export function build(world: World): Command {
 
 function setCommand(world: World, cluster: Command): void {
   const command = defineBelow(world, cluster, 'set', 'Change a setting of the cluster.')
-    .argument('<name>', 'default-image or private')
+    .argument('<name>', 'default-image, cpu-share or private')
     .argument('<value>', 'its new value; empty: back to the default')
     .option('--json', 'as a JSON object')
   command.action(async (name: string, value: string) => {

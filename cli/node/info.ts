@@ -52,6 +52,7 @@ function rowsOf(details: NodeDetails__Output): readonly Row[] {
     ...many('GPU', node.gpus.map(gpuLine)),
     ...many('Run', details.runs.map(runLine)),
     ['Machine Types', details.machineTypes.join(', ')],
+    ['Joined As', details.joinedAs],
     ['Labels', node.labels.join(', ')],
     ...many('Warning', node.warnings),
     ['Machine Id', details.machineId],
@@ -81,7 +82,8 @@ function gpuLine(gpu: GpuInfo__Output): string {
     gpu.heldByRunId === 0 ? '' : `held by run ${gpu.heldByRunId}`,
     gpu.unusableReason === '' ? '' : `not offered: ${gpu.unusableReason}`,
   ].filter(Boolean)
-  return `${gpu.uuid}  ${gpu.model}, ${humanBytes(gpu.memoryBytes)}: ${uses.join('; ') || 'free'}`
+  const part = gpu.parentUuid === '' ? '' : `, part of ${gpu.parentUuid}`
+  return `${gpu.uuid}  ${gpu.model}, ${humanBytes(gpu.memoryBytes)}${part}: ${uses.join('; ') || 'free'}`
 }
 
 function runLine(run: NodeRun__Output): string {

@@ -21,6 +21,7 @@ export function nodeAsJson(node: NodeInfo__Output): object {
       memory_bytes: gpu.memoryBytes,
       held_by_run: gpu.heldByRunId || null,
       unusable_reason: gpu.unusableReason || null,
+      parent_uuid: gpu.parentUuid || null,
     })),
     run_ids: node.runIds,
     warnings: node.warnings,
@@ -64,6 +65,7 @@ export function detailsAsJson(details: NodeDetails__Output): object {
       current: run.current,
       holds: run.holds,
     })),
+    joined_as: details.joinedAs || null,
     machine_types: details.machineTypes,
   }
 }

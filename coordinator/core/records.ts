@@ -261,6 +261,8 @@ export interface NodeDetails {
   /** What runs without GPUs may take of it altogether. */
   readonly forCpuRuns: Share
   readonly runs: readonly NodeRun[]
+  /** The type that its join token was for; empty: none. */
+  readonly joinedAs: string
   /** Names of the types that it could ever give. */
   readonly machineTypes: readonly string[]
 }

@@ -32,6 +32,12 @@ export async function createJoinToken(
       'RESOURCE_EXHAUSTED',
       `There are ${maxTokens} join tokens; revoke some, or wait until they are over.`,
     )
+  const { machineType } = request
+  if (machineType !== '' && !memory.knownDemand({ kind: 'type', name: machineType }))
+    throw new RpcError(
+      'INVALID_ARGUMENT',
+      `There is no machine type ${JSON.stringify(machineType)} to join as.`,
+    )
   const { ttlMs, ...rest } = request
   const token = `join-${randomBytes(24).toString('base64url')}`
   const createdAtMs = parts.clock.now()

@@ -4,6 +4,7 @@ import { minus, nothing, plus } from '../core/node-parts.js'
 import { forbids } from '../core/placement-rules.js'
 import type { NodeDetails, NodeRecord, NodeRun, NodeView } from '../core/records.js'
 import { knownDemands } from './cluster-views.js'
+import { machineTypeOf } from './membership.js'
 import type { RunEntry } from './run-book.js'
 import type { Term } from './term.js'
 
@@ -64,6 +65,7 @@ export function nodeDetails(term: Term, record: NodeRecord): NodeDetails {
     free: node ? minus(node, plus(node.used.cpu, node.used.gpu)) : nothing,
     forCpuRuns: node?.parts.cpu ?? nothing,
     runs: nodeRuns(term, record.id),
+    joinedAs: machineTypeOf(memory, record.id) ?? '',
     machineTypes: knownDemands(memory)
       .filter((demand) => node && forbids(pool, node, demand)?.kind !== 'never')
       .map(({ typeName }) => typeName),

@@ -163,3 +163,51 @@ test.serial(
     t.regex(await refused(t, cluster, 'node', 'info', name), /There is no node/)
   },
 )
+
+test.serial('made types: runs ask for them, wait for their limit and labels, and say so', async (t) => {
+  const cluster = await startCluster(t, { runtime: 'process', nodes: 2, words: ['--cpus', '4'] })
+  const type = (...words: string[]) => typed(t, cluster, 'cluster', 'machine-type', ...words)
+  await type(
+    'add',
+    '--name',
+    'Small Box',
+    '--cpus',
+    '1',
+    '--memory',
+    '64M',
+    '--limit',
+    '1',
+    '--label',
+    'fast',
+  )
+  t.regex(
+    await refused(t, cluster, 'cluster', 'machine-type', 'add', '--name', 'cpu'),
+    /The name cpu is taken/,
+  )
+  await typed(t, cluster, 'run', '-b', '-f', '-t', 'smallbox', 'sleep 600')
+  t.regex(
+    (await untilRun(cluster, 1, ({ reason }) => reason !== '')).reason,
+    /node-1 lacks the label fast, node-2 lacks the label fast; it starts when one gets it/,
+  )
+  await typed(t, cluster, 'node', 'label', 'node-2', 'fast')
+  t.is((await untilRun(cluster, 1, ({ state }) => state === 'running')).node, 'node-2')
+  await typed(t, cluster, 'run', '-b', '-f', '-t', 'small-box', 'echo second')
+  t.regex(
+    (await untilRun(cluster, 2, ({ reason }) => reason !== '')).reason,
+    /^Waiting for a Small Box machine: no more than 1 may be used at once; it starts when run 1 ends$/,
+  )
+  t.regex(await type('list'), /^Small Box +- +1 +64M +1 +0 +1 of 1 +fast$/m)
+  t.regex(
+    await refused(t, cluster, 'cluster', 'machine-type', 'delete', 'smallbox'),
+    /have not ended: 1, 2\./,
+  )
+  await type('scale', 'smallbox', '2')
+  t.is((await untilRun(cluster, 2, ({ state }) => state === 'complete')).node, 'node-2')
+  await typed(t, cluster, 'kill', '1')
+  await untilRun(cluster, 1, ({ state }) => state === 'killed')
+  t.is(await type('delete', 'smallbox'), 'Machine type Small Box is deleted.\n')
+  t.regex(
+    await refused(t, cluster, 'run', '-b', '-f', '-t', 'smallbox', 'true'),
+    /no machine type "smallbox"/,
+  )
+})
