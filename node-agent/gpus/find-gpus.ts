@@ -1,5 +1,6 @@
 import type { Clock } from '../../common/clock.js'
 import { gpusOf, hasMigDevices, type MigName, parseList, type SeenGpus } from './gpu-list.js'
+import { withProcesses } from './smi-csv.js'
 import { SmiProgram, type SmiResult, type SmiSettings } from './smi-program.js'
 import { parseReport } from './smi-report.js'
 import { isGpu, type Report, type Section, valueAt } from './smi-section.js'
@@ -19,12 +20,11 @@ export type GpuReading =
   /** This machine has no nvidia-smi. */
   | { readonly kind: 'none' }
 
+const table = '--query-gpu=index,name,uuid,pci.bus_id,memory.total,mig.mode.current,driver_version'
+const processTable = '--query-compute-apps=gpu_uuid,pid,process_name'
+
 /** `-q -x` says everything in one call; a stand-in or an old driver may know only one of the others. */
-const forms: readonly (readonly string[])[] = [
-  ['-q', '-x'],
-  ['-q'],
-  ['--query-gpu=index,name,uuid,pci.bus_id,memory.total,mig.mode.current,driver_version', '--format=csv'],
-]
+const forms: readonly (readonly string[])[] = [['-q', '-x'], ['-q'], [table, '--format=csv']]
 /** No driver, no library of it: asked otherwise it says the same (nvidia-smi(1), RETURN VALUE; 126 and 127 are a shell's). */
 const hopelessCodes: ReadonlySet<number> = new Set([9, 12, 126, 127])
 /** So many are asked for one by one where the whole is not told. */
@@ -62,7 +62,10 @@ export class GpuFinder {
       if (result.kind === 'none' || result.kind === 'failed') return result
       const report = parseReport(result.output)
       const complaint = result.kind === 'refused' ? result.reason : ''
-      if (isReport(report)) return { report, complaints: complaintsOf(report, complaint) }
+      if (isReport(report)) {
+        const full = words.includes(table) ? await this.#withProcesses(report, signal) : report
+        return { report: full, complaints: complaintsOf(report, complaint) }
+      }
       trouble ||= complaint || report.incomplete || 'nvidia-smi shows nothing about GPUs.'
       remarks.push(...report.remarks)
       if (result.kind === 'refused' && hopelessCodes.has(result.code)) break
@@ -71,6 +74,11 @@ export class GpuFinder {
     // One GPU that is lost can keep all others from being shown together.
     if (!remarks.some((line) => busIdIn(line) !== '')) return { kind: 'failed', reason: trouble }
     return { report: { ...nothing, remarks, incomplete: trouble }, complaints: [trouble] }
+  }
+
+  async #withProcesses(report: Report, signal: AbortSignal): Promise<Report> {
+    const result = await this.#program.run([processTable, '--format=csv'], signal)
+    return result.kind === 'said' ? withProcesses(report, result.output) : report
   }
 
   async #oneByOne(

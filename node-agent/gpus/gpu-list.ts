@@ -103,7 +103,9 @@ function wholeGpu(section: Section): SeenGpu {
     model: isError(model) || isNotTold(model) ? '' : model,
     memoryBytes: bytesIn(memory) ?? 0,
     parentUuid: '',
-    busId: busIdIn(valueAt(section, 'pci', 'pci_bus_id') ?? valueAt(section, 'pci', 'bus_id')),
+    busId:
+      busIdIn(valueAt(section, 'pci', 'pci_bus_id') ?? valueAt(section, 'pci', 'bus_id')) ||
+      busIdIn(valueAt(section, 'place')),
     trouble: trouble || (unreadable ?? ''),
     hindrance: '',
     uncorrectable: uncorrectableEver(section),

@@ -1,4 +1,4 @@
-import { cutOff, type GrowingSection, type Report, remarksOf, type Section } from './smi-section.js'
+import { cutOff, type GrowingSection, isGpu, type Report, remarksOf, type Section } from './smi-section.js'
 
 /** Where the XML has what a column of `--query-gpu` is called. */
 const columns: Readonly<Record<string, readonly string[]>> = {
@@ -36,6 +36,27 @@ export function parseCsv(text: string): Report | undefined {
     remarks: remarksOf([...lines.slice(0, heading), ...odd].join('\n')),
     incomplete: odd.length > 0 ? cutOff : '',
   }
+}
+
+/** The report with what `--query-compute-apps=gpu_uuid,pid,process_name` says: a table of GPUs has no processes. */
+export function withProcesses(report: Report, output: string): Report {
+  const rows = output.split(/\r?\n/).flatMap((line) => {
+    const { uuid, pid, name } = /^(?<uuid>\S+), (?<pid>\d+), (?<name>.*)$/.exec(line.trim())?.groups ?? {}
+    return uuid && pid && name !== undefined ? [{ uuid, pid, name }] : []
+  })
+  const processes = (gpu: Section): Section => ({
+    ...leaf('processes', ''),
+    sections: rows
+      .filter(({ uuid }) => gpu.sections.some((each) => each.name === 'uuid' && each.value === uuid))
+      .map(({ pid, name }) => ({
+        ...leaf('process_info', ''),
+        sections: [leaf('pid', pid), leaf('type', 'C'), leaf('process_name', name)],
+      })),
+  })
+  const sections = report.sections.map((section) =>
+    isGpu(section) ? { ...section, sections: [...section.sections, processes(section)] } : section,
+  )
+  return { ...report, sections }
 }
 
 function cellsOf(line: string): readonly string[] {

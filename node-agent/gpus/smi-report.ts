@@ -33,8 +33,8 @@ function parseXml(text: string, before: readonly string[]): Report {
   const open = [root]
   let end = text.length
   let broken = false
-  for (const match of text.matchAll(/<(\/?)([\w-]+)[^<>]*?(\/?)>([^<]*)/g)) {
-    const [all, closing, name = '', empty, value = ''] = match
+  for (const match of text.matchAll(/<(\/?)([\w-]+)([^<>]*?)(\/?)>([^<]*)/g)) {
+    const [all, closing, name = '', attributes = '', empty, value = ''] = match
     if (closing) {
       broken = open.pop()?.name !== name || open.length === 0
       end = match.index + all.length - value.length
@@ -43,6 +43,7 @@ function parseXml(text: string, before: readonly string[]): Report {
     }
     const section: GrowingSection = { name, value: plain(value).trim(), sections: [] }
     open.at(-1)?.sections.push(section)
+    if (name === 'gpu') section.sections.push(place(attributes))
     if (!empty) open.push(section)
   }
   const whole = !broken && open.length === 1 && root.sections.length === 1
@@ -80,6 +81,7 @@ function parseText(text: string, before: readonly string[]): Report {
     while ((open.at(-1)?.indent ?? -1) >= indent.length) open.pop()
     const section: GrowingSection = { name: asInXml(name), value: value?.trim() ?? '', sections: [] }
     open.at(-1)?.section.sections.push(section)
+    if (isGpu(section)) section.sections.push(place(name))
     open.push({ indent: indent.length, section })
   }
   const sections = [...root.sections]
@@ -90,6 +92,11 @@ function parseText(text: string, before: readonly string[]): Report {
   const whole = counted && !lastIsOpen
   const incomplete = whole ? countedWrongly(sections) : cutOff
   return { sections, remarks: remarksOf(remarks.join('\n')), incomplete }
+}
+
+/** What stands where a GPU begins: its place on the bus, though it may tell nothing else. */
+function place(value: string): GrowingSection {
+  return { name: 'place', value: value.trim(), sections: [] }
 }
 
 function countedWrongly(sections: readonly Section[]): string {

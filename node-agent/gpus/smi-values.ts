@@ -41,5 +41,5 @@ export function isUuid(text: string): boolean {
 export function busIdIn(text: string | undefined): string {
   const { domain = '', rest = '' } =
     /(?<domain>[0-9a-f]{4,8}):(?<rest>[0-9a-f]{2}:[0-9a-f]{2})(?=\.|\b)/i.exec(text ?? '')?.groups ?? {}
-  return rest === '' ? '' : `${domain.slice(-4)}:${rest}`.toLowerCase()
+  return rest === '' ? '' : `${domain.replace(/^0+/, '').padStart(4, '0')}:${rest}`.toLowerCase()
 }

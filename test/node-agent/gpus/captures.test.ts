@@ -28,10 +28,7 @@ const shows = test.macro({
       ].join(' '),
     )
     t.deepEqual(lines, devices)
-    t.deepEqual(
-      reading.gpus.filter(({ busId }) => !/^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}$/.test(busId)).length,
-      name.includes('jetson') ? 1 : 0,
-    )
+    t.true(reading.gpus.every(({ busId }) => /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}$/.test(busId)))
   },
 })
 

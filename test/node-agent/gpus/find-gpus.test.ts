@@ -79,6 +79,30 @@ printf '0, NVIDIA L40S, GPU-1234, 46068 MiB, [N/A]\\n1, NVIDIA L40S, GPU-5678, [
   )
 })
 
+test('a table of GPUs goes with the table of processes', async (t) => {
+  const script = `case "$*" in --query-gpu*) cat l40s-table.csv ;;
+--query-compute-apps*) echo 'gpu_uuid, pid, process_name'
+echo 'GPU-00000000-0000-0000-0000-000000000000, 20037, ffmpeg -i a, b'; echo 'GPU-other, 1, x' ;;
+*) exit 2; esac`
+  const finder = new GpuFinder({ nvidiaSmi: scripts.make(script) }, systemClock)
+  const reading = await finder.read(AbortSignal.timeout(60_000))
+  t.deepEqual(reading.kind === 'read' && reading.gpus[0]?.processes, [
+    { pid: 20037, name: 'ffmpeg -i a, b', instance: '' },
+  ])
+})
+
+test('a GPU that tells nothing but where it is, is the one that was there', async (t) => {
+  const lost = 's#>[^<>]+</#>GPU is lost</#'
+  const finder = new GpuFinder(
+    { nvidiaSmi: scripts.make(`sed -E '/<gpu id/,$ ${lost}' t4.xml`) },
+    systemClock,
+  )
+  const reading = await finder.read(AbortSignal.timeout(60_000))
+  if (reading.kind !== 'read') return t.fail(reading.kind)
+  t.deepEqual(reading.gpus, [])
+  t.deepEqual([...reading.lost], [['0000:00:1e', 'It does not tell its UUID: GPU is lost.']])
+})
+
 test('of a divided GPU its parts are offered, and not itself', async (t) => {
   const list = await found('if [ "$1" = -L ]; then cat h100-mig-list.txt; else cat h100-mig.txt; fi')
   t.deepEqual(
