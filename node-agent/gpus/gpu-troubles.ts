@@ -97,6 +97,8 @@ function uncorrectable(counts: Section | undefined): number | undefined {
   return told.length === 0 ? undefined : told.reduce((sum, count) => sum + count, 0)
 }
 
+/** In any cell but one that a user fills: the name of a process. */
 function tells(section: Section, what: RegExp): boolean {
+  if (section.name === 'process_name' || section.name === 'name') return false
   return what.test(section.value) || section.sections.some((each) => tells(each, what))
 }

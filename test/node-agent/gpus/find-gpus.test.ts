@@ -217,6 +217,8 @@ test('cells with errors are reasons where something depends on them, and warning
   t.regex(lost.gpus[0]?.unusableReason ?? '', /lost/)
   const reset = await found("sed 's/>22 MiB</>[GPU requires reset]</' t4.xml")
   t.regex(reset.gpus[0]?.unusableReason ?? '', /reset/)
+  const named = await found("sed 's#/usr/lib/xorg/Xorg#GPU requires reset#' t4.xml")
+  t.is(named.gpus[0]?.unusableReason, '')
   const model = await found("sed 's/Tesla T4/ERR!/' t4.xml")
   t.regex(model.gpus[0]?.unusableReason ?? '', /model: ERR!/)
   const fan = await found('cat written/geforce.xml')
