@@ -1,11 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { type Machine, startMachines, type Typed } from '../fixtures/machines.js'
 
 /** A cluster of one machine, made by `cluster init` there. */
-async function initialised(t: ExecutionContext, alpha: Machine): Promise<readonly Typed[]> {
-  const made = await alpha.type('spell cluster init --name lab --allow-process-nodes')
+async function initialised(t: ExecutionContext, alpha: Machine, further = ''): Promise<readonly Typed[]> {
+  const made = await alpha.type(`spell cluster init --name lab --allow-process-nodes ${further}`)
   t.is(made.code, 0, made.stderr)
   t.regex(made.stderr, /first coordinator will be at alpha:7000/)
   const programs = ['etcd', 'coordinator'].map((name) => alpha.start(`spell ${name} start`))
@@ -119,4 +119,52 @@ test.serial('keys and the token are for root alone, and no process has the token
   )
   t.is(modes.stdout, '700\n700\n')
   t.false(readFileSync(join(node.disk, 'lib/node/settings.json'), 'utf8').includes(token))
+})
+
+/** Writes down what it was asked for, and starts nothing. */
+const standInForSystemctl = `#!/bin/sh
+echo "$@" >> /run/systemctl-calls
+`
+
+test.serial(
+  'under systemd the programs are units, enabled and started, and the command returns',
+  async (t) => {
+    const alpha = (await startMachines(t, ['alpha'])).get('alpha')
+    const bin = join(alpha.disk, '../bin')
+    writeFileSync(join(bin, 'systemctl'), standInForSystemctl, { mode: 0o755 })
+    const made = await alpha.type('mkdir -p /run/systemd/system && spell cluster init --name lab')
+    t.is(made.code, 0, made.stderr)
+    t.regex(made.stderr, /spell-etcd\.service runs, and will after a reboot/)
+    const calls = (await alpha.type('cat /run/systemctl-calls')).stdout.trim().split('\n')
+    t.deepEqual(
+      calls,
+      ['etcd', 'coordinator'].flatMap((name) => [
+        'daemon-reload',
+        `enable spell-${name}.service`,
+        `restart spell-${name}.service`,
+      ]),
+    )
+    const unit = (await alpha.type('cat /etc/systemd/system/spell-coordinator.service')).stdout
+    // What the unit starts is a coordinator: it listens, though no etcd answers.
+    const command = /^ExecStart=(.*)$/m.exec(unit)?.[1] ?? ''
+    await alpha.start(`timeout 60 ${command}`).until(/This coordinator listens/)
+  },
+)
+
+test.serial('a load balancer before the coordinators serves users, by its own name', async (t) => {
+  const machines = await startMachines(t, ['alpha', 'balancer'])
+  const [alpha, balancer] = [machines.get('alpha'), machines.get('balancer')]
+  await initialised(t, alpha, '--address alpha --address balancer')
+  const relay = `require('node:net').createServer((from) => {
+    const to = require('node:net').connect(7000, 'alpha')
+    from.pipe(to).pipe(from)
+    for (const one of [from, to]) one.on('error', () => { from.destroy(); to.destroy() })
+  }).listen(7000, '0.0.0.0', () => console.log('relays'))`
+  await balancer.start(`${process.execPath} -e "${relay}"`).until(/relays/)
+  cpSync(join(alpha.disk, 'home/.spell'), join(balancer.disk, 'home/.spell'), { recursive: true })
+  const who = await balancer.type(
+    "sed -i 's/alpha:7000/balancer:7000/' ~/.spell/config; spell whoami && spell run -b -f true",
+  )
+  t.is(who.code, 0, who.stderr)
+  t.regex(who.stdout, /Casting spell #1/)
 })
