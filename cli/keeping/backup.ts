@@ -32,7 +32,7 @@ export async function takeBackup(
   const slow = announceSlow(world, `Writing ${path}`)
   try {
     const facts = await receive(api, part, interrupt.signal)
-    const bytes = await checkSnapshotFile(part)
+    const { bytes } = await checkSnapshotFile(part)
     const etcdctl = findProgram('etcdctl', localEnvironment().searchPath)
     const status = etcdctl === undefined ? undefined : await snapshotStatus(etcdctl, part)
     refuseExisting(path, overwrite)

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { RepairResponse__Output } from '../../proto/gen/spell/v1/RepairResponse.js'
 import { connect } from '../api.js'
-import { clusterDirOf, withDir } from '../cluster/cluster-dir.js'
+import { withDir } from '../cluster/cluster-dir.js'
 import { defineBelow } from '../define.js'
 import { humanBytes } from '../output/bytes.js'
 import { printable } from '../output/style.js'
@@ -48,9 +48,8 @@ function addRestore(world: World, cluster: Command): void {
     .option('--json', 'as a JSON object')
   command.action(async (file: string) => {
     const { json } = command.opts<Flags>()
-    const dir = await clusterDirOf(world, command)
-    const { restoreLocal } = await import('./restore-local.js')
-    const { status, bytes, before } = await restoreLocal(world, resolve(world.cwd, file), dir)
+    const { restore } = await import('./restore-command.js')
+    const { dir, status, bytes, before, next } = await restore(world, resolve(world.cwd, file), command)
     if (json) {
       const facts = { dir, bytes, revision: status.revision, keys: status.keys, before: before ?? null }
       world.stdout.write(`${JSON.stringify(facts)}\n`)
@@ -62,9 +61,10 @@ function addRestore(world: World, cluster: Command): void {
     )
     note(
       world,
-      `The backup holds neither the store nor cluster.key; those of ${dir} stay what they are.\n` +
-        `Now bring the cluster up ("spell cluster up --dir ${dir}"), and when all its nodes are back: "spell cluster repair". Until then no run is accepted.`,
+      'The backup holds neither the store nor cluster.key: those that are there stay what they are.',
     )
+    for (const sentence of next) note(world, sentence)
+    note(world, 'When all nodes are back: "spell cluster repair". Until then no run is accepted.')
   })
 }
 

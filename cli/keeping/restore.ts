@@ -14,11 +14,6 @@ export interface Member {
   readonly peerUrl: string
   /** etcd's `--initial-cluster`: every member with its peer URL, this one included. */
   readonly initialCluster: string
-  /**
-   * etcd's `--initial-cluster-token`. Members that are restored from one backup have it in common, and no restore has that of
-   * another: by the id that etcd makes of it coordinators know that a backup was restored.
-   */
-  readonly token: string
   /** Its data folder. */
   readonly folder: string
 }
@@ -42,12 +37,12 @@ export async function restoreMember(
   const etcdctl = findEtcdctl(searchPath)
   const slow = announceSlow(world, `Reading ${file}`)
   try {
-    const bytes = await checkSnapshotFile(file)
+    const { bytes, sha256 } = await checkSnapshotFile(file)
     const status = await snapshotStatus(etcdctl, file)
     const next = join(dirname(member.folder), `etcd.restoring-${process.pid}`)
     await rm(next, { recursive: true, force: true })
     try {
-      await unpack(etcdctl, file, member, next)
+      await unpack(etcdctl, file, { ...member, token: `spell-${sha256}` }, next)
       const before = await moveAside(world, member.folder)
       await rename(next, member.folder)
       return { status, bytes, before }
@@ -59,7 +54,17 @@ export async function restoreMember(
   }
 }
 
-async function unpack(etcdctl: string, file: string, member: Member, folder: string): Promise<void> {
+/**
+ * The token, etcd's `--initial-cluster-token`, is the backup's own: members that are restored from one backup have it in
+ * common, and no cluster that a backup was taken of can have had that backup's. By the id that etcd makes of it
+ * coordinators know that a backup was restored.
+ */
+async function unpack(
+  etcdctl: string,
+  file: string,
+  member: Member & { readonly token: string },
+  folder: string,
+): Promise<void> {
   const words = [
     ...['snapshot', 'restore', file, `--name=${member.name}`, `--data-dir=${folder}`],
     `--initial-cluster=${member.initialCluster}`,

@@ -18,16 +18,23 @@ export interface SnapshotStatus {
   readonly keys: number
 }
 
-/** Throws Failure where the file is not there, not a snapshot, cut off or changed. Gives its bytes. */
-export async function checkSnapshotFile(path: string): Promise<number> {
+export interface SnapshotFile {
+  readonly bytes: number
+  /** Of the database in it, lower-case hex. */
+  readonly sha256: string
+}
+
+/** Throws Failure where the file is not there, not a snapshot, cut off or changed. */
+export async function checkSnapshotFile(path: string): Promise<SnapshotFile> {
   const file = await open(path).catch((error: unknown) => {
     throw new Failure('error', `Could not read the backup ${path}: ${messageOf(error)}`, { cause: error })
   })
   try {
     const { size } = await file.stat()
     if (size < pageBytes || size % pageBytes !== hashBytes) throw notWhole(path)
-    if (!(await hashIsRight(file, size - hashBytes))) throw notWhole(path)
-    return size
+    const sha256 = await hashIfRight(file, size - hashBytes)
+    if (sha256 === undefined) throw notWhole(path)
+    return { bytes: size, sha256 }
   } finally {
     await file.close()
   }
@@ -67,13 +74,14 @@ function statusIn(text: string): SnapshotStatus | undefined {
   }
 }
 
-async function hashIsRight(file: FileHandle, databaseBytes: number): Promise<boolean> {
+async function hashIfRight(file: FileHandle, databaseBytes: number): Promise<string | undefined> {
   const hash = createHash('sha256')
   const stream = file.createReadStream({ start: 0, end: databaseBytes - 1, autoClose: false })
   for await (const bytes of stream) hash.update(bytes as Buffer)
   const written = Buffer.alloc(hashBytes)
   await file.read(written, 0, hashBytes, databaseBytes)
-  return hash.digest().equals(written)
+  const digest = hash.digest()
+  return digest.equals(written) ? digest.toString('hex') : undefined
 }
 
 function notWhole(path: string): Failure {

@@ -58,7 +58,7 @@ async function keepOne(world: World, { folder, process: planned }: StartPlan, si
   await supervisor.keep([planned], signal)
 }
 
-function alreadyKept({ dir }: Layout, holder: ProcessIdentity | undefined): Failure {
+export function alreadyKept({ dir }: Layout, holder: ProcessIdentity | undefined): Failure {
   const who = holder ? ` (process ${holder.pid})` : ''
   return new Failure('error', `Another "spell" keeps the program in ${dir} running${who}.`)
 }
