@@ -81,7 +81,11 @@ test.serial('with every folder named, all that is written is in those', async (t
   ])
   t.deepEqual(outside, [])
   t.deepEqual(await entries('home'), ['backup.db', 'repository'])
-  t.deepEqual(await entries('client'), ['cache', 'config'])
+  // What V8 made of the program may lie beside it already.
+  t.deepEqual(
+    (await entries('client')).filter((name) => name !== 'cache'),
+    ['config'],
+  )
   t.deepEqual(await entries('tmp'), [], 'what was packed is not left')
   t.deepEqual(await entries('cache'), [])
   const parts = ['cluster.json', 'data', 'etcd', 'logs', 'processes.json', 'settings', 'store', 'trust']
