@@ -148,7 +148,7 @@ function checkRun({ scene }: EndToCheck, run: SeenRun, page: LedgerPage): readon
   if (state === 'interrupted') {
     if (work.replaceable) faults.push(`${said} instead of repeated`)
     if (!scene.rebooted.has(run.node)) faults.push(`${said}, and its machine was never without power`)
-    if (!work.log(key).startsWith(run.log)) faults.push(`${said}; its log is ${brief(run.log)}`)
+    if (!work.log(key, run.log).startsWith(run.log)) faults.push(`${said}; its log is ${brief(run.log)}`)
     const late = JSON.stringify(run.outputs) === JSON.stringify(work.outputs(key))
     if (!late && Object.keys(run.outputs).length > 0)
       faults.push(`${said}; it left ${JSON.stringify(run.outputs)}`)
@@ -158,8 +158,9 @@ function checkRun({ scene }: EndToCheck, run: SeenRun, page: LedgerPage): readon
     faults.push(`${said}, though its machine lost power while it ran`)
   if (state !== work.state || exitCode !== work.exitCode)
     faults.push(`${said}; wanted ${work.state} (${work.exitCode})`)
-  const whole = state === 'killed' ? work.log(key).startsWith(run.log) : run.log === work.log(key)
-  if (!whole) faults.push(`${said}; its log is ${brief(run.log)}; wanted ${brief(work.log(key))}`)
+  const log = work.log(key, run.log)
+  const whole = state === 'killed' ? log.startsWith(run.log) : run.log === log
+  if (!whole) faults.push(`${said}; its log is ${brief(run.log)}; wanted ${brief(log)}`)
   if (JSON.stringify(run.outputs) !== JSON.stringify(work.outputs(key)))
     faults.push(`${said}; it left ${JSON.stringify(run.outputs)}`)
   if (state === 'complete' && !page.ended.has(key)) faults.push(`${said} without having come to its end`)

@@ -81,7 +81,10 @@ async function staleRequest(...[scene]: Parameters<Fault>): Promise<string> {
       ({ key, value }) => key === cluster.keys.leader && value !== undefined,
       signal,
     )
-    await leader.down('SIGKILL', () => Promise.race([elected.then(release), scene.sleep(takeOverMs)]))
+    elected.then(release, () => undefined)
+    await leader.down('SIGKILL', async () => {
+      await scene.within(takeOverMs, until)
+    })
     return `${leader.name} killed, ${met ? 'its commit arrives when another leads' : 'without a commit on its way'}`
   } finally {
     release()
@@ -115,27 +118,26 @@ async function cutAnswers(...[scene, chance]: Parameters<Fault>): Promise<string
   return `${cut} answers to commits cut off`
 }
 
-/** Both stand at the same moment, and one of them must see that it has lost. */
-async function raceElection(...[scene, chance]: Parameters<Fault>): Promise<string> {
-  const leader = await scene.leader()
+/** Nobody reaches etcd until nobody leads; then both stand at the same moment, and one must see that it has lost. */
+async function raceElection(...[scene]: Parameters<Fault>): Promise<string> {
+  const { links } = scene.cluster
+  const names = scene.cluster.coordinators.map(({ name }) => name)
   const standing = '","term":'
   let release = () => {}
   const until = new Promise<void>((resolve) => {
     release = resolve
   })
-  const { etcd } = scene.cluster.links
-  const first = etcd.set({ text: standing, fate: { kind: 'hold', until } })
+  for (const name of names) links.stall(name, 'etcd')
+  await scene.untilNobodyLeads(takeOverMs)
+  const traps = names.map((from) => links.etcd.set({ from, text: standing, fate: { kind: 'hold', until } }))
   try {
-    await leader.down('SIGKILL', () => scene.sleep(chance.between(0, 50)))
-    const one = await Promise.race([first.met, scene.sleep(takeOverMs).then(() => undefined)])
-    if (one === undefined) return `${leader.name} killed, nobody stood`
-    const other = one === 'c1' ? 'c2' : 'c1'
-    const second = etcd.set({ from: other, text: standing, fate: { kind: 'hold', until } })
-    const met = await Promise.race([second.met, scene.sleep(700).then(() => undefined)])
-    second.cancel()
-    return `${leader.name} killed, ${met ? 'both stand at once' : `${one} stands alone`}`
+    for (const name of names) links.heal(name, 'etcd')
+    const first = await scene.within(5_000, Promise.race(traps.map(({ met }) => met)))
+    // The first one's lease goes on meanwhile.
+    const met = await scene.within(1_400, Promise.all(traps.map((trap) => trap.met)))
+    return met ? 'both stand at once' : `${first ?? 'nobody'} stands alone`
   } finally {
-    first.cancel()
+    for (const trap of traps) trap.cancel()
     release()
   }
 }
@@ -226,7 +228,7 @@ async function cutUsersAnswers(...[scene, chance]: Parameters<Fault>): Promise<s
   for (let round = 0; round < 10; round += 1) {
     const proxy = scene.cluster.links.users[chance.oneOf(['c1', 'c2'] as const)]
     const trap = proxy?.set({ from: 'user', fate: { kind: 'cut-answer' } })
-    if (await Promise.race([trap?.met, scene.sleep(400)])) cut += 1
+    if (trap && (await scene.within(400, trap.met))) cut += 1
     trap?.cancel()
   }
   return `${cut} answers to users cut off`
@@ -247,7 +249,7 @@ async function meet(
   fate: Parameters<Scene['cluster']['links']['etcd']['set']>[0]['fate'],
 ): Promise<boolean> {
   const trap = scene.cluster.links.etcd.set({ from: leader.name, text: commitText(scene), fate })
-  const met = await Promise.race([trap.met, scene.sleep(1_500).then(() => undefined)])
+  const met = await scene.within(1_500, trap.met)
   trap.cancel()
   return met !== undefined
 }

@@ -21,6 +21,7 @@ export const nodeFaults: Readonly<Record<string, Fault>> = {
   'lose-power': losePower,
   'agent-failpoint': agentFailpoint,
   suspend,
+  'sleep-before-saving': sleepBeforeSaving,
   'part-node': partNode,
   'pause-agent': pauseAgent,
   'end-agent': endAgent,
@@ -137,6 +138,18 @@ async function suspend(...[scene]: Parameters<Fault>): Promise<string> {
   await kept.resume()
   await scene.mustHaveEnded(machine, keys, patienceMs)
   return `${machine.name} suspended for ${lostMs} ms with ${pids.length} processes, ${keys.length} replaceable`
+}
+
+/** Its agent sleeps over the limits before it can save what a run has made, and saves when the run has been repeated. */
+async function sleepBeforeSaving(...[scene]: Parameters<Fault>): Promise<string> {
+  const found = await scene.nextToEnd(10_000)
+  if (!found) return 'nothing came to its end'
+  const { key, machine, kept } = found
+  await kept.pause()
+  await scene.sleep(lostMs)
+  await scene.noteStale([key])
+  await kept.resume()
+  return `agent ${machine.name} paused for ${lostMs} ms at the end of ${key}`
 }
 
 /** Resolves with how many attempts ran. */

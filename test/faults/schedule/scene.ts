@@ -42,6 +42,20 @@ export class Scene {
     return systemClock.sleep(ms, this.signal)
   }
 
+  /** What comes in time, or undefined. */
+  async within<Result>(ms: number, promise: Promise<Result>): Promise<Result | undefined> {
+    let late = () => {}
+    const over = new Promise<undefined>((resolve) => {
+      late = () => resolve(undefined)
+    })
+    const timer = systemClock.timer(ms, late)
+    try {
+      return await Promise.race([promise, over])
+    } finally {
+      timer.cancel()
+    }
+  }
+
   /** The leader, or somebody where there is none within a second. */
   async leader(): Promise<Kept> {
     for (let look = 0; look < 20; look += 1) {
@@ -55,6 +69,11 @@ export class Scene {
   other(than: Kept): Kept {
     const [first, second] = this.cluster.coordinators
     return than === first ? second : first
+  }
+
+  async untilNobodyLeads(withinMs: number): Promise<void> {
+    const until = systemClock.monotonic() + withinMs
+    while ((await this.cluster.leader()) && systemClock.monotonic() < until) await this.sleep(50)
   }
 
   /** Says whether somebody else leads in time. */
@@ -75,6 +94,23 @@ export class Scene {
       const work = this.works[started.get(key) ?? -1]
       return work?.replaceable && !ended.has(key)
     })
+  }
+
+  /** The next attempt that has done all, has not ended and could be replaced, and its machine. */
+  async nextToEnd(withinMs: number) {
+    const until = systemClock.monotonic() + withinMs
+    const before = this.ledger.read().ended
+    while (systemClock.monotonic() < until) {
+      const { started, ended } = this.ledger.read()
+      for (const key of ended) {
+        const isNew = !before.has(key) && this.works[started.get(key) ?? -1]?.replaceable
+        const index = isNew ? this.cluster.machines.findIndex((each) => each.processes().has(key)) : -1
+        const [machine, kept] = [this.cluster.machines[index], this.cluster.agents[index]]
+        if (machine && kept) return { key, machine, kept }
+      }
+      await this.sleep(15)
+    }
+    return undefined
   }
 
   /** The machine with the most of those, waiting a little for one that has any. */

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../../common/clock.js'
 import { decode } from '../../../coordinator/core/record-codec.js'
@@ -6,31 +7,31 @@ import type { Channel } from '../../../proto/channel.js'
 import type { Run__Output } from '../../../proto/gen/spell/v1/Run.js'
 import { isFinal, stateFromWire } from '../../../proto/model/run-state.js'
 import { method } from '../../../proto/wire.js'
-import { Chance } from '../support/rounds.js'
 import { type Submission, submitUntilAnswered, untilAnswered } from '../support/submitter.js'
 import { audit } from './audit.js'
 import { checkEnd } from './check-end.js'
 import { type ScheduleCluster, startScheduleCluster } from './cluster.js'
-import { clusterFaults } from './cluster-faults.js'
-import type { Fault } from './fault.js'
 import { Ledger, runOf } from './ledger.js'
-import { nodeFaults } from './node-faults.js'
+import { type Planned, planOf, workCount } from './plan.js'
 import { Recorder } from './recorder.js'
 import { Scene } from './scene.js'
 import { Watcher } from './watcher.js'
-import { makeWork } from './work.js'
+import { gateOf } from './work.js'
 
-export const workCount = 50
 const clientCount = 5
+/** So many are submitted before anything befalls anybody, the others meanwhile. */
+const firstCount = 12
 const watcherEvery = 6
 /** For everything to come to its end once nothing is broken any more. Milliseconds. */
 const settleMs = 60_000
-const scheduleMs = 240_000
+const scheduleMs = 180_000
 
 export interface ScheduleResult {
   readonly seed: number
   /** Broken promises, each a sentence. */
   readonly faults: readonly string[]
+  /** Runs ran at all before anything befell them. */
+  readonly begun: boolean
   /** What happened, for a line of print. */
   readonly story: string
   /** The programs' last sentences. */
@@ -46,7 +47,7 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   const late = systemClock.timer(scheduleMs, () => broken.abort(new Error('it takes too long')))
   const schedule = new Schedule(seed, cluster, recorder, broken.signal)
   const result = (faults: readonly string[]) => ({
-    ...{ seed, faults, story: schedule.story },
+    ...{ seed, faults, begun: schedule.begun, story: schedule.story },
     log: faults.length > 0 ? cluster.lastLines(40) : [],
   })
   try {
@@ -65,13 +66,6 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
 
 const getMethod = method<object, Run__Output>('Runs', 'Get')
 
-interface Planned {
-  readonly name: string
-  readonly fault: Fault
-  readonly chance: Chance
-  readonly afterMs: number
-}
-
 class Schedule {
   readonly #cluster: ScheduleCluster
   readonly #recorder: Recorder
@@ -85,19 +79,27 @@ class Schedule {
   readonly #told: string[] = []
   readonly #startedAt = systemClock.monotonic()
   readonly #seconds: Record<string, number> = {}
+  readonly #beginning: Promise<void>
+  #begun = () => {}
   #next = 0
   #end = ''
 
   constructor(seed: number, cluster: ScheduleCluster, recorder: Recorder, signal: AbortSignal) {
-    const chance = new Chance(seed)
     const ledger = new Ledger(join(cluster.folder, 'ledger'))
-    const works = makeWork(chance, workCount, ledger.file)
+    const { works, pauses, lanes } = planOf(seed, ledger.file)
     this.#cluster = cluster
     this.#recorder = recorder
     this.#scene = new Scene({ cluster, recorder, ledger, works, signal })
     this.#submissions = works.map(({ index, spec }) => ({ requestId: `${seed}-${index}`, spec }))
-    this.#pauses = works.map(() => chance.between(0, 1_200))
-    this.#lanes = [plan(chance, clusterFaults, seed, 4), plan(chance, nodeFaults, seed, 2)]
+    this.#beginning = new Promise((resolve) => {
+      this.#begun = resolve
+    })
+    this.#pauses = pauses
+    this.#lanes = lanes
+  }
+
+  get begun(): boolean {
+    return this.#seconds.begun !== undefined
   }
 
   get story(): string {
@@ -123,11 +125,17 @@ class Schedule {
     const { coordinators, agents, keys } = this.#cluster
     for (const kept of [...coordinators, ...agents]) kept.start()
     const channels = Array.from({ length: clientCount }, (_, index) => this.#cluster.open(index))
-    const clients = Promise.all(channels.map((channel) => this.#client(channel)))
-    while (this.#scene.ledger.read().started.size < 5) await this.#scene.sleep(50)
+    const clients = quietly(Promise.all(channels.map((channel) => this.#client(channel))))
+    const until = systemClock.monotonic() + settleMs
+    while (this.#scene.ledger.read().started.size < 5) {
+      if (systemClock.monotonic() > until) throw new Error('nothing began to run')
+      await this.#scene.sleep(50)
+    }
     this.#took('begun')
+    this.#begun()
     await Promise.all([clients, ...this.#lanes.map((lane) => this.#befall(lane))])
     this.#took('faults')
+    writeFileSync(gateOf(this.#scene.ledger.file), '')
     await this.heal()
     await Promise.all(this.#steering)
     const stuck = await this.#untilArchived()
@@ -140,7 +148,7 @@ class Schedule {
       ...{ scene: this.#scene, channel: this.#cluster.open(1), submissions: this.#submissions },
       ...{ runIds: this.#runIds, watchers: this.#watchers },
     })
-    await Promise.race([this.#recorder.upTo(revision, signal), this.#scene.sleep(5_000)])
+    await this.#recorder.upTo(revision, signal)
     const audited = this.#audit()
     this.#took('checked')
     this.#end = `${checked.repeated} repeated, ${checked.interrupted} interrupted, ${audited.terms} terms, ${audited.commits} commits`
@@ -157,12 +165,18 @@ class Schedule {
     for (let index = this.#next++; index < workCount; index = this.#next++) {
       const [submission, work] = [this.#submissions[index], works[index]]
       if (!submission || !work) return
+      if (index >= firstCount) await this.#beginning
       const { runId } = await submitUntilAnswered(channel, submission, signal)
       this.#runIds[index] = runId
-      if (work.steer) this.#steering.push(this.#steer(channel, runId, work.steer))
-      if (index % watcherEvery === 0) this.#watchers.push(new Watcher(channel, runId, signal))
+      if (work.steer) this.#steering.push(quietly(this.#steer(channel, runId, work.steer)))
+      if (index % watcherEvery === 0) this.#watch(new Watcher(channel, runId, signal))
       await this.#scene.sleep(this.#pauses[index] ?? 0)
     }
+  }
+
+  #watch(watcher: Watcher): void {
+    void quietly(watcher.over)
+    this.#watchers.push(watcher)
   }
 
   /** Once everybody knows that it runs: a stop of what does not run yet is a kill. */
@@ -210,23 +224,10 @@ class Schedule {
   }
 }
 
-const seconds = (since: number) => Math.round((systemClock.monotonic() - since) / 100) / 10
-
-/** The first of its kind goes by the seed, so that seeds in a row meet every kind; the others are drawn. */
-function plan(
-  chance: Chance,
-  kinds: Readonly<Record<string, Fault>>,
-  seed: number,
-  count: number,
-): readonly Planned[] {
-  const names = Object.keys(kinds)
-  const planned: Planned[] = []
-  for (let index = 0; index < count; index += 1) {
-    const at = index === 0 ? seed % names.length : chance.between(0, names.length - 1)
-    const name = names[at] ?? ''
-    const fault = kinds[name]
-    const own = new Chance(chance.between(0, 2 ** 31))
-    if (fault) planned.push({ name, fault, chance: own, afterMs: chance.between(100, 800) })
-  }
-  return planned
+/** Where the schedule breaks off, others say why. */
+function quietly<Result>(promise: Promise<Result>): Promise<Result> {
+  promise.catch(() => undefined)
+  return promise
 }
+
+const seconds = (since: number) => Math.round((systemClock.monotonic() - since) / 100) / 10

@@ -11,8 +11,8 @@ export interface Work {
   /** How it ends where its machine does not. */
   readonly state: RunState
   readonly exitCode: number | undefined
-  /** All that attempt `key` prints. */
-  log(key: string): string
+  /** All that attempt `key` prints; of what lasts as long as it is let, `read` says how much that was. */
+  log(key: string, read: string): string
   /** What attempt `key` leaves, by path. */
   outputs(key: string): Readonly<Record<string, string>>
 }
@@ -35,20 +35,21 @@ export function makeWork(chance: Chance, count: number, ledger: string): readonl
   return Array.from({ length: count }, (_, index) => {
     if (index === 14 || index === 31) return waiting(index, ledger, 'Stop')
     if (index === 22) return saving(index, ledger)
-    if (index === 17 || index === 35) return waiting(index, ledger, 'Kill')
+    if (index === 17 || index === 36) return waiting(index, ledger, 'Kill')
+    if (index % 5 === 0 && index % 15 !== 0) return lasting(index, ledger)
     return printing(index, ledger, shapeOf(index, chance))
   })
 }
 
 function shapeOf(index: number, chance: Chance): Shape {
-  const long = index % 5 === 0
+  const long = index % 15 === 0
   return {
     steps: long ? chance.between(12, 20) : chance.between(1, 4),
     stepMs: long ? 400 : chance.between(30, 300),
     lines: chance.happens(0.2) ? 2_000 : 0,
     exitCode: chance.happens(0.2) ? chance.between(1, 120) : 0,
     gpu: index % 4 === 1,
-    replaceable: long ? index % 15 !== 0 : chance.happens(0.3),
+    replaceable: !long && chance.happens(0.3),
   }
 }
 
@@ -67,7 +68,8 @@ function printing(index: number, ledger: string, shape: Shape): Work {
     `echo "work ${index} as $a"`,
     `for i in $(seq ${steps}); do sleep ${stepMs / 1000}; echo "step $i of $a"${lines > 0 ? `; seq ${lines}` : ''}; done`,
     `echo "work ${index} by $a" >made-${index}`,
-    `echo "end $a" >>${ledger}; exit ${exitCode}`,
+    // A moment in which it is known to have done all, and has not ended.
+    `echo "end $a" >>${ledger}; sleep 0.1; exit ${exitCode}`,
   ].join('\n')
   const more = Array.from({ length: lines }, (_, line) => `${line + 1}\n`).join('')
   return {
@@ -79,6 +81,29 @@ function printing(index: number, ledger: string, shape: Shape): Work {
     outputs: (key) => ({ [`made-${index}`]: `work ${index} by ${key}\n` }),
   }
 }
+
+/** Goes on until the gate is open, so that it is there whenever something befalls its machine. */
+function lasting(index: number, ledger: string): Work {
+  const command = [
+    preamble(index, ledger),
+    `i=0; while [ ! -e ${gateOf(ledger)} ]; do sleep 0.3; i=$((i+1)); echo "step $i of $a"; done`,
+    `echo "work ${index} by $a" >made-${index}; echo "all $i"`,
+    `echo "end $a" >>${ledger}; sleep 0.1; exit 9`,
+  ].join('\n')
+  return {
+    ...{ index, steer: undefined, replaceable: true, state: 'complete', exitCode: 9 },
+    spec: specOf(command, { gpu: index % 4 === 1, replaceable: true, graceMs: 0 }),
+    log(key, read) {
+      const count = Number(/^all (\d+)\n$/m.exec(read)?.[1] ?? 0)
+      const steps = Array.from({ length: count }, (_, step) => `step ${step + 1} of ${key}\n`)
+      return `${steps.join('')}all ${count}\n`
+    },
+    outputs: (key) => ({ [`made-${index}`]: `work ${index} by ${key}\n` }),
+  }
+}
+
+/** When this file is there, what lasts comes to its end. */
+export const gateOf = (ledger: string): string => `${ledger}.gate`
 
 function waiting(index: number, ledger: string, steer: 'Stop' | 'Kill'): Work {
   const words = [

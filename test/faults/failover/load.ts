@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { systemClock } from '../../../common/clock.js'
+import type { Channel } from '../../../proto/channel.js'
+import type { Run__Output } from '../../../proto/gen/spell/v1/Run.js'
+import { method } from '../../../proto/wire.js'
+import { type Submission, submitUntilAnswered, untilAnswered } from '../support/submitter.js'
+import type { FailoverCluster } from './cluster.js'
+
+const getMethod = method<object, Run__Output>('Runs', 'Get')
+
+interface Read {
+  readonly text: string
+  readonly exitCode: number | null
+  readonly stderr: string
+}
+
+/** Runs that print numbered lines until they are told to end, and people who read them. */
+export class Load {
+  readonly #cluster: FailoverCluster
+  readonly #channel: Channel
+  readonly #signal: AbortSignal
+  readonly #stopFile: string
+  readonly #answers: { readonly submission: Submission; readonly runId: number }[] = []
+  readonly #followers: { readonly runId: number; readonly read: Promise<Read> }[] = []
+  readonly #writers: number[] = []
+
+  constructor(cluster: FailoverCluster, signal: AbortSignal) {
+    this.#cluster = cluster
+    this.#channel = cluster.open(0)
+    this.#signal = signal
+    this.#stopFile = join(cluster.folder, 'all-may-end')
+  }
+
+  get writers(): readonly number[] {
+    return this.#writers
+  }
+
+  /** Ten runs and a follower for each second of them. Resolves when all print. */
+  async begin(): Promise<void> {
+    const command = `i=0; while [ ! -e ${this.#stopFile} ]; do i=$((i+1)); echo "line $i"; sleep 0.1; done; echo "all $i"; exit 3`
+    for (let index = 0; index < 10; index += 1) this.#writers.push(await this.submit(command))
+    for (const runId of this.#writers.filter((_, index) => index % 2 === 0))
+      this.#followers.push({ runId, read: this.#read(['logs', '-f', '--raw', `${runId}`]) })
+    for (const runId of this.#writers) await this.#until(runId, ({ state }) => state === 'RUNNING')
+  }
+
+  /** Resolves with the run's id when the cluster has answered, however long that takes. */
+  async submit(command: string, channel = this.#channel): Promise<number> {
+    const submission = {
+      requestId: `failover-${this.#answers.length}-${process.pid}`,
+      spec: { command, machine: { typeName: 'CPU' } },
+    }
+    const { runId } = await submitUntilAnswered(channel, submission, this.#signal)
+    this.#answers.push({ submission, runId })
+    return runId
+  }
+
+  /** All may end now. Broken promises, each a sentence. */
+  async end(): Promise<readonly string[]> {
+    writeFileSync(this.#stopFile, '')
+    const faults: string[] = []
+    for (const runId of this.#writers) {
+      const run = await this.#until(runId, isOver)
+      if (run.state !== 'COMPLETE' || run.exitCode !== 3 || run.attempt !== 1)
+        faults.push(`run ${runId} is ${run.state} (${run.exitCode}) by attempt ${run.attempt}: ${run.reason}`)
+      const kept = await this.#read(['logs', '--raw', `${runId}`])
+      faults.push(...countLines(kept.text).map((trouble) => `the log of run ${runId}: ${trouble}`))
+      const follower = this.#followers.find((each) => each.runId === runId)
+      const read = await follower?.read
+      if (read && hash(read.text) !== hash(kept.text))
+        faults.push(`who followed run ${runId} read ${read.text.length} bytes, not ${kept.text.length}`)
+    }
+    return [...faults, ...(await this.#askAgain()), ...this.#checkIds()]
+  }
+
+  async #askAgain(): Promise<readonly string[]> {
+    const faults: string[] = []
+    for (const { submission, runId } of this.#answers) {
+      const again = await submitUntilAnswered(this.#channel, submission, this.#signal)
+      if (again.runId !== runId || !again.repeated)
+        faults.push(`request ${submission.requestId} was answered ${runId}, later ${again.runId}`)
+    }
+    return faults
+  }
+
+  #checkIds(): readonly string[] {
+    const ids = this.#answers.map(({ runId }) => runId).sort((a, b) => a - b)
+    return ids.every((id, index) => id === index + 1) ? [] : [`the ids are ${ids.join(' ')}`]
+  }
+
+  async #until(runId: number, is: (run: Run__Output) => boolean): Promise<Run__Output> {
+    const deadline = { deadlineMs: 3_000, signal: this.#signal }
+    for (;;) {
+      const run = await untilAnswered(() => this.#channel.call(getMethod, { runId }, deadline), this.#signal)
+      if (is(run)) return run
+      await systemClock.sleep(200, this.#signal)
+    }
+  }
+
+  async #read(words: readonly string[]): Promise<Read> {
+    const child = this.#cluster.spell(words)
+    this.#signal.addEventListener('abort', () => child.kill('SIGKILL'), { once: true })
+    const pieces: Buffer[] = []
+    let stderr = ''
+    child.stdout?.on('data', (data: Buffer) => pieces.push(data))
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    const [exitCode] = (await once(child, 'close')) as [number | null]
+    return { text: Buffer.concat(pieces).toString(), exitCode, stderr }
+  }
+}
+
+const isOver = ({ state }: Run__Output) =>
+  ['COMPLETE', 'FAILED', 'KILLED', 'STOPPED', 'INTERRUPTED', 'BUILD_FAILED', 'MOUNT_FAILED'].includes(state)
+
+const hash = (text: string) => createHash('sha256').update(text).digest('hex')
+
+/** Every line from the first on, once and in order, and at the end their number. */
+function countLines(text: string): readonly string[] {
+  const lines = text.split('\n')
+  const wrong = lines.slice(0, -2).findIndex((line, index) => line !== `line ${index + 1}`)
+  if (wrong >= 0) return [`line ${wrong + 1} is ${JSON.stringify(lines[wrong])}`]
+  return lines.at(-2) === `all ${lines.length - 2}` ? [] : [`it ends with ${JSON.stringify(lines.at(-2))}`]
+}

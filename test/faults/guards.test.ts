@@ -1,0 +1,77 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import test, { type ExecutionContext } from 'ava'
+import { execa } from 'execa'
+import { type Guard, guards, without } from './schedule/guards.js'
+import { planOf } from './schedule/plan.js'
+import type { ScheduleResult } from './schedule/schedule.js'
+import { chooseRounds, Lanes } from './support/rounds.js'
+
+// The schedules find what they are for: in a copy of the programs one guard after another is taken away, and one of the
+// first twenty seeds must show it. Those seeds come first whose schedules hold what the guard is against.
+
+const build = dirname(fileURLToPath(new URL('../../package', import.meta.url)))
+const lanes = new Lanes(1)
+const seedCount = 20
+/** In the short form: some that show at once. */
+const shortCount = 3
+
+const wanted = process.env.SPELL_GUARD
+const chosen = guards
+  .filter(({ name }) => wanted === undefined || name.includes(wanted))
+  .slice(0, process.env.SPELL_SHORT === undefined ? guards.length : shortCount)
+
+const showsItsAbsence = test.macro({
+  async exec(t: ExecutionContext, guard: Guard) {
+    t.timeout(36_000_000)
+    await lanes.use(async () => {
+      const copy = copyOfBuild(t)
+      const file = join(copy, guard.file)
+      writeFileSync(file, without(guard, readFileSync(file, 'utf8')))
+      for (const seed of seedsFor(guard)) {
+        const { stdout } = await execa(process.execPath, [
+          join(copy, 'test/faults/schedule/main.js'),
+          `${seed}`,
+        ])
+        const { faults, story, begun } = JSON.parse(stdout) as ScheduleResult
+        if (!begun) return t.fail(`the programs do not work at all without it: ${faults.join('; ')}`)
+        if (faults.length > 0) {
+          t.log(`red at seed ${seed}: ${faults[0]?.slice(0, 300)}`)
+          return t.pass()
+        }
+        t.log(`green at seed ${seed}: ${story}`)
+      }
+      t.fail(`nothing was seen within ${seedCount} seeds`)
+    })
+  },
+  title: (_, { name }) => `it is seen when this is taken away: ${name}`,
+})
+
+for (const guard of chosen) test(showsItsAbsence, guard)
+
+test('every guard stands in the programs once', (t) => {
+  for (const guard of guards) t.notThrows(() => without(guard, readFileSync(join(build, guard.file), 'utf8')))
+})
+
+/** Below a folder like the project's, with the same packages. */
+function copyOfBuild(t: ExecutionContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'spell-guard-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const root = dirname(build)
+  for (const name of ['node_modules', 'proto', 'package.json'])
+    symlinkSync(join(root, name), join(folder, name))
+  const copy = join(folder, 'dist')
+  cpSync(build, copy, { recursive: true })
+  return copy
+}
+
+function seedsFor({ shownBy }: Guard): readonly number[] {
+  const first =
+    process.env.SPELL_SEED === undefined ? 1 : (chooseRounds({ rounds: 1, short: 1 }).seeds[0] ?? 1)
+  const seeds = Array.from({ length: seedCount }, (_, index) => first + index)
+  const fits = (seed: number) =>
+    planOf(seed, '').lanes.some((lane) => lane.some(({ name }) => shownBy.includes(name)))
+  return [...seeds.filter(fits), ...seeds.filter((seed) => !fits(seed))]
+}

@@ -1,0 +1,110 @@
+/** A place in the compiled programs that keeps a rule, and what stands there when it is taken away. */
+export interface Guard {
+  readonly name: string
+  /** Below the build's folder. */
+  readonly file: string
+  /** Without regard to blanks and line ends; it must be there once. */
+  readonly text: string
+  readonly instead: string
+  /** Kinds of faults in which something depends on it. */
+  readonly shownBy: readonly string[]
+}
+
+export const guards: readonly Guard[] = [
+  {
+    name: 'a transaction compares the election key',
+    file: 'coordinator/store/commit-sender.js',
+    text: "{ kind: 'createRevision', key: keys.leader, equals: leadership.createRevision },",
+    instead: '',
+    shownBy: ['stale-request'],
+  },
+  {
+    name: 'a transaction compares the commit record',
+    file: 'coordinator/store/commit-sender.js',
+    text: 'unchanged(keys.commit, this.#stored.value),',
+    instead: '',
+    shownBy: ['late-requests'],
+  },
+  {
+    name: 'of an unknown outcome the commit record is read',
+    file: 'coordinator/store/commit-sender.js',
+    text: 'return this.#resolve(next);',
+    instead: "return 'done';",
+    shownBy: ['lose-request'],
+  },
+  {
+    name: 'a winner has read back the key with its own lease',
+    file: 'coordinator/store/election.js',
+    text: 'if (entry?.leaseId !== candidacy.leaseId)',
+    instead: 'if (entry === undefined)',
+    shownBy: ['race-election'],
+  },
+  {
+    name: 'a leader ends with its lease, by its own clock',
+    file: 'coordinator/store/leadership.js',
+    text: 'if (now >= this.#validUntil) {',
+    instead: 'if (false) {',
+    shownBy: ['lose-node-with-leader'],
+  },
+  {
+    name: 'a request id answers the run that it made',
+    file: 'coordinator/leader/request-ids.js',
+    text: 'return known?.runId;',
+    instead: 'return undefined;',
+    shownBy: ['cut-users-answers', 'kill-leader', 'kill-after-commit'],
+  },
+  {
+    name: 'reports of the current attempt alone are taken in',
+    file: 'coordinator/agents/take-reports.js',
+    text: 'if (!entry || !isCurrent(entry, id, sender.nodeId)) {',
+    instead: 'if (!entry) {',
+    shownBy: ['lose-node', 'suspend', 'sleep-before-saving'],
+  },
+  {
+    name: 'logs of the current attempt alone are kept',
+    file: 'coordinator/rpc/node-handlers.js',
+    text: 'if (!call.leader.isCurrentAttempt(id, call.nodeId)) return { id, durableBytes: 0, refused: true };',
+    instead: '',
+    shownBy: ['lose-node', 'suspend'],
+  },
+  {
+    name: 'outputs of the current attempt alone are stored',
+    file: 'coordinator/rpc/node-handlers.js',
+    text: "if (!call.leader.isCurrentAttempt(id, call.nodeId)) throw new RpcError('FAILED_PRECONDITION'",
+    instead: "if (false) throw new RpcError('FAILED_PRECONDITION'",
+    shownBy: ['sleep-before-saving'],
+  },
+  {
+    name: 'devices are free when their agent has said so',
+    file: 'coordinator/core/run-changes.js',
+    text: 'report.released ? release(counted, report.id.attempt) : counted',
+    instead: 'release(counted, report.id.attempt)',
+    shownBy: [],
+  },
+  {
+    name: 'a report is on the disk before it is sent',
+    file: 'node-agent/attempts/attempt.js',
+    text: "await this.#parts.journal.append('report', this.id, encodeReport({ report, atMs })); this.#parts.onReport(report);",
+    instead:
+      "this.#parts.onReport(report); await this.#parts.journal.append('report', this.id, encodeReport({ report, atMs }));",
+    shownBy: ['lose-power-after-reports'],
+  },
+  {
+    name: 'a node ends in time what may be repeated elsewhere',
+    file: 'node-agent/fence.js',
+    text: "if (!replaceable || attempt.released || attempt.progress === 'over')",
+    instead: 'if (true)',
+    shownBy: ['lose-node', 'lose-node-with-leader'],
+  },
+]
+
+/** Throws where the text does not stand in `source` once: the program has changed, and this list must too. */
+export function without({ name, text, instead }: Guard, source: string): string {
+  const pattern = text
+    .split(/\s+/)
+    .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    .join('\\s+')
+  const found = [...source.matchAll(new RegExp(pattern, 'g'))]
+  if (found.length !== 1) throw new Error(`"${name}" stands in the program ${found.length} times: ${text}`)
+  return source.replace(found[0]?.[0] ?? '', () => instead)
+}
