@@ -91,7 +91,10 @@ test.serial('with every folder named, all that is written is in those', async (t
   const parts = ['cluster.json', 'data', 'etcd', 'logs', 'processes.json', 'settings', 'store', 'trust']
   t.deepEqual(await entries('cluster'), parts)
   t.deepEqual(await entries('cluster/data/coordinator-1'), ['audit'])
-  const known = ['attempts', 'code', 'coordinators.json', 'heard.json', 'inventory.json', 'journal']
+  const known = [
+    ...['attempts', 'code', 'coordinators.json', 'gpus.json', 'heard.json', 'inventory.json', 'journal'],
+    'user-addresses.json',
+  ]
   for (const name of await entries('cluster/data/node-1')) t.true(known.includes(name), name)
 })
 
