@@ -43,6 +43,11 @@ export const wget = {
   why: 'a pasted line fetches with it where curl is not',
 }
 export const openssl = { program: 'openssl', packages: ['openssl'], why: 'tests check certificates with it' }
+export const systemd = {
+  program: 'systemd-analyze',
+  packages: ['systemd'],
+  why: 'units are checked with it; nothing is started',
+}
 export const pythonGrpc = {
   file: '/usr/lib/python3/dist-packages/grpc/__init__.py',
   packages: ['python3-grpcio', 'python3-protobuf'],

@@ -16,6 +16,7 @@ import {
   protoc,
   python,
   pythonGrpc,
+  systemd,
   wget,
   whyNotInstallable,
 } from '../setup/packages.mjs'
@@ -23,7 +24,7 @@ import { Stop } from '../setup/say.mjs'
 
 const needs = [
   ...[etcd, etcdClient, docker, ip, git, debootstrap, busybox, curl, wget],
-  ...[python, openssl, pythonGrpc, protoc],
+  ...[python, openssl, pythonGrpc, protoc, systemd],
 ]
 
 /** Installs what the tests call and is not there. */
