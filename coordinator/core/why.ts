@@ -62,6 +62,7 @@ const namedAtMost = 3
 
 function nodesNamed(judged: readonly Judged[]): string {
   const named = judged
+    .toSorted((one, other) => (one.node.name < other.node.name ? -1 : 1))
     .slice(0, namedAtMost)
     .map(({ node, forbidden }) => `${node.name} ${forbidden?.reason ?? ''}`.trim())
   const rest = judged.length - named.length

@@ -25,7 +25,8 @@ interface NodeJson {
 async function threeNodes(t: ExecutionContext): Promise<TestCluster> {
   const words = ['--cpus', '2', '--memory', '512M']
   const cluster = await startCluster(t, { runtime: 'process', nodes: 3, words })
-  await settle(cluster, { suspectAfterMs: 1_500, lostAfterMs: 5_000 })
+  await settle(cluster, { heartbeatIntervalMs: 250, suspectAfterMs: 2_000, lostAfterMs: 5_000 })
+  await until<readonly NodeJson[]>(cluster, ['node', 'list'], (nodes) => nodes.every((one) => one.connected))
   return cluster
 }
 

@@ -150,7 +150,7 @@ test('a leader that etcd does not hear stops before the next one leads', async (
   const server = await ownEtcd(t)
   const proxy = await startCuttingProxy(server.port)
   t.teardown(proxy.close)
-  const first = await candidate(t, server.connect({ ports: [proxy.port] }), { leaseTtlSeconds: 1 }).lead()
+  const first = await candidate(t, server.connect({ ports: [proxy.port] }), { leaseTtlSeconds: 3 }).lead()
   const winning = candidate(t, server.connect(), { id: 'coordinator-2' }).lead()
   proxy.refuse()
   const endedAt = await endOf(first.leadership)
