@@ -4,7 +4,7 @@ import { type Handlers, serverStream, unary } from '../../../coordinator/rpc/cal
 import type { UserCall } from '../../../coordinator/rpc/user-call.js'
 import { method } from '../../../proto/wire.js'
 import { testAuthority } from './certificates.js'
-import { startPair } from './toy.js'
+import { startPair, startToy, toyLeader } from './toy.js'
 
 /** A leader that takes calls and never answers, as one that was cut off. */
 function hanging() {
@@ -50,4 +50,22 @@ test('a stream from a leader of before ends, too', async (t) => {
   await arrival
   pair.follower.endpoint.leaderIs('127.0.0.1:1')
   t.is((await refused)?.code, 'UNAVAILABLE')
+})
+
+test('whoever hears that nobody leads asks another coordinator, which may know who does', async (t) => {
+  const authority = await testAuthority()
+  const handlers: Handlers<UserCall> = {
+    'Account/WhoAmI': unary<unknown, UserCall>(async (_, { user }) => user),
+  }
+  const cutOff = await startToy(authority, () => ({ kind: 'nobody', because: undefined }), handlers)
+  const leader = await startToy(authority, () => ({ kind: 'here', leader: toyLeader }), handlers)
+  t.teardown(async () => {
+    await cutOff.close()
+    await leader.close()
+  })
+  const channel = cutOff.channel({ addresses: [cutOff.address, leader.address] })
+  const refused = await t.throwsAsync(channel.call(method('Account', 'WhoAmI'), {}), { instanceOf: RpcError })
+  t.is(refused?.code, 'UNAVAILABLE')
+  channel.tryAnother()
+  t.like(await channel.call(method('Account', 'WhoAmI'), {}), { name: 'member' })
 })
