@@ -21,7 +21,7 @@ export async function keepRunning(world: World, plans: readonly StartPlan[]): Pr
   const leaving = new AbortController()
   const leave = () => leaving.abort()
   const forget = world.onInterrupt(leave)
-  process.once('SIGTERM', leave)
+  process.on('SIGTERM', leave)
   try {
     for (const plan of plans) {
       mkdirSync(plan.folder.layout.logFolder, { recursive: true, mode: 0o700 })

@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from 'node:fs'
 import { endProcesses } from '../cluster/end-processes.js'
 import { lockHolder } from '../cluster/lock.js'
-import { processesWith, signalProcess } from '../cluster/process-table.js'
+import { processesWith } from '../cluster/process-table.js'
 import { Failure } from '../failure.js'
 import { confirm } from '../output/ask.js'
 import { note, type World } from '../world.js'
@@ -26,7 +26,6 @@ export async function leave(world: World, flags: LeaveFlags): Promise<void> {
     throw new Failure('error', 'Nothing was ended.')
   await removeUnit(folder, (file) => rmSync(file, { force: true }))
   const keeper = lockHolder(folder.layout)
-  if (keeper) signalProcess(keeper, 'SIGTERM')
   await endProcesses(
     [...(keeper ? [keeper] : []), ...processesWith(`--settings=${folder.settingsFile}`)],
     world.clock,
