@@ -5,7 +5,7 @@ import { gpuTroubles, KernelLog } from '../../../node-agent/gpus/kernel-log.js'
 import { captures } from '../fixtures/smi-scripts.js'
 
 test('a real log of a GPU whose system processor does not answer', (t) => {
-  const lines = readFileSync(join(captures, 'xid-119.log'), 'utf8').split('\n')
+  const lines = readFileSync(join(captures, 'xid-119.txt'), 'utf8').split('\n')
   t.deepEqual(
     [...gpuTroubles(lines, 0)],
     [['0000:9b:00', 'The kernel has logged Xid 119 of it: its system processor does not answer.']],
