@@ -105,7 +105,7 @@ export class Channel {
         this.#limits(options),
         (error, response) => {
           unlink()
-          if (error) reject(reasonOf(error, options))
+          if (error) reject(this.#failed(client, reasonOf(error, options)))
           else resolve(response as Response)
         },
       )
@@ -129,7 +129,11 @@ export class Channel {
       this.#metadata(options),
       this.#limits(options),
     )
-    yield* incoming(call, options)
+    try {
+      yield* incoming(call, options)
+    } catch (error) {
+      throw this.#failed(client, error)
+    }
   }
 
   async clientStream<Request, Response>(
@@ -203,6 +207,13 @@ export class Channel {
     return client
   }
 
+  /** A coordinator that reaches nobody says UNAVAILABLE or nothing at all, while another may be well. */
+  #failed(client: Client, error: unknown): unknown {
+    const isAway = error instanceof RpcError && awayCodes.has(error.code)
+    if (isAway) this.#connections.turnFrom(client)
+    return error
+  }
+
   #metadata(options: CallOptions): Metadata {
     const metadata = new Metadata()
     metadata.set(apiVersionHeader, String(apiVersion))
@@ -216,6 +227,8 @@ export class Channel {
     return options.deadlineMs === undefined ? {} : { deadline: this.#clock.now() + options.deadlineMs }
   }
 }
+
+const awayCodes: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED'])
 
 const asIs = (bytes: Buffer): Buffer => bytes
 

@@ -37,6 +37,12 @@ export class Connections {
     return this.#searching
   }
 
+  /** Who answers through this one can't help now: the next call goes to another address, if there is one. */
+  turnFrom(client: Client): void {
+    if (this.#clients.get(this.#current) === client)
+      this.#current = (this.#current + 1) % this.#addresses.length
+  }
+
   /** Begins to connect, so that the first call finds it done or under way. */
   begin(): void {
     this.#client(this.#current).getChannel().getConnectivityState(true)
