@@ -6,7 +6,7 @@ import { runAva } from './run-ava.mjs'
 
 // `npm run test:faults [-- --short] [-- NAME…]`: every test of test/faults, or those whose file begins with a NAME. They kill
 // real programs at random and chosen moments; seeds are printed, and SPELL_SEED and SPELL_ROUNDS repeat them. `--short` takes
-// minutes instead of twenty. With SPELL_BUILD, what is built there is taken as it is.
+// minutes; the whole is hours: `schedules` alone takes one, `guards` as long. With SPELL_BUILD, what is built there is taken as it is.
 
 const { values, positionals } = parseArgs({
   options: { short: { type: 'boolean', default: false } },

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import test from 'ava'
 import {
   cutLeaderFromAgents,
@@ -23,6 +24,7 @@ test.serial('nobody loses anything by a failover', async (t) => {
   const broken = new AbortController()
   t.teardown(() => broken.abort())
   const { signal } = broken
+  setMaxListeners(0, signal)
   const load = new Load(cluster, signal)
   await load.begin()
   const scenario = { cluster, load, signal, say: (line: string) => t.log(line) }

@@ -91,7 +91,8 @@ export async function startScheduleCluster(choice: ClusterChoice = shortened): P
     pids.clear()
     for (const { program } of [...coordinators, ...agents]) pids.set(program.pid, program.name)
     pids.set(process.pid, 'user')
-    return whoConnects(socket, pids)
+    // Whoever else connects is a client of its own, such as a command line.
+    return whoConnects(socket, pids) ?? 'user'
   }
   const ports = await takePorts(4)
   const etcdProxies = await Promise.all(members.map(({ port }) => startLinkProxy(port, whoIs)))
