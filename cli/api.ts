@@ -65,7 +65,6 @@ export class Api {
         signal ? { signal } : {},
       )
     } catch (error) {
-      if (error instanceof RpcError && error.code === 'UNAVAILABLE') this.#channel.tryAnother()
       throw this.#named(error)
     }
   }
@@ -104,7 +103,6 @@ export class Api {
         const pauseMs = retryAfterMs(named) ?? retryPauseMs
         if (clock.monotonic() + pauseMs > giveUpAt) throw named
         quiet.why(named.message)
-        this.#channel.tryAnother()
         await clock.sleep(pauseMs, settings.signal)
       }
     }

@@ -80,14 +80,6 @@ export class Channel {
       throw new RpcError('UNAVAILABLE', `No connection within ${withinMs} ms.`)
   }
 
-  /**
-   * For whoever heard UNAVAILABLE and asks again: another address may know more. One that is cut off from the others
-   * answers for as long as it lives that nobody leads.
-   */
-  tryAnother(): void {
-    this.#connections.leave()
-  }
-
   async call<Request, Response>(
     method: Method<Request, Response>,
     request: object,

@@ -63,11 +63,6 @@ export class Connections {
     return result
   }
 
-  /** The next call begins with the address after this one, which answers and is of no use now. */
-  leave(): void {
-    this.#current = (this.#current + 1) % this.#addresses.length
-  }
-
   close(): void {
     for (const client of this.#clients.values()) client.close()
     this.#clients.clear()
