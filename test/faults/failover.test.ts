@@ -18,7 +18,7 @@ const short = process.env.SPELL_SHORT !== undefined
 const kills = Number(process.env.SPELL_ROUNDS ?? (short ? 3 : 30))
 
 test.serial('nobody loses anything by a failover', async (t) => {
-  t.timeout(3_600_000)
+  t.timeout(short ? 900_000 : 3_600_000)
   const cluster = await loopbackCluster()
   t.teardown(() => cluster.stop())
   const broken = new AbortController()

@@ -10,9 +10,12 @@ export interface RoundChoice {
  * `SPELL_SEED`: the first seed, a random one when left out; `SPELL_ROUNDS`: how many rounds; `SPELL_SHORT=1`: as many as
  * are looked at with every change. `SPELL_SEED=<a printed seed> SPELL_ROUNDS=1` repeats one round.
  */
-export function chooseRounds(usual: { readonly rounds: number; readonly short: number }): RoundChoice {
+export function chooseRounds(
+  usual: { readonly rounds: number; readonly short: number },
+  firstSeed = Math.floor(systemRandom.next() * 1e9),
+): RoundChoice {
   const { SPELL_SEED, SPELL_ROUNDS, SPELL_SHORT } = process.env
-  const first = SPELL_SEED === undefined ? Math.floor(systemRandom.next() * 1e9) : Number(SPELL_SEED)
+  const first = SPELL_SEED === undefined ? firstSeed : Number(SPELL_SEED)
   const rounds =
     SPELL_ROUNDS === undefined ? (SPELL_SHORT ? usual.short : usual.rounds) : Number(SPELL_ROUNDS)
   return { seeds: Array.from({ length: rounds }, (_, index) => first + index) }
