@@ -24,11 +24,12 @@ export function askLine(world: World, prompt: string): Promise<string | undefine
     const lines = createInterface({ input: world.stdin, output: world.stderr, terminal: false })
     let answer: string | undefined
     let interrupted = false
-    world.stderr.write(prompt)
+    // Before the question shows: ^C may follow at once.
     const forget = world.onInterrupt(() => {
       interrupted = true
       lines.close()
     })
+    world.stderr.write(prompt)
     lines.once('line', (line) => {
       answer = line
       lines.close()
