@@ -3,8 +3,8 @@ import { seal, unseal } from '../../common/sealing.js'
 import type { Term } from '../leader/term.js'
 
 // Where every admin is lost, whoever has a coordinator's folder has the cluster's key, and with that all that the cluster
-// is. The name comes sealed with it and the login code goes back sealed with it: repeating the request helps nobody. A key of 256 bits needs no limit on guesses, and none keeps an admin out
-// while somebody tries codes.
+// is. The name comes sealed with it and the login code goes back sealed with it: repeating the request helps nobody. A key
+// of 256 bits needs no limit on guesses, and none keeps an admin out while somebody tries codes.
 
 const purposes = { request: 'reset admin', answer: 'admin reset' } as const
 
