@@ -72,6 +72,7 @@ test.serial('spell cluster up from an archive finds its programs', async (t) => 
   const env = { PATH: process.env.PATH ?? '', HOME: folder }
   const spell = (...words: string[]) =>
     execa(process.execPath, [join(folder, 'package/dist/bundle/spell.cjs'), ...words], {
+      cwd: folder,
       env,
       extendEnv: false,
     })
