@@ -45,15 +45,24 @@ export class Memory {
   counter = 0
   /** etcd was made from a backup, and nobody has repaired the counter since. */
   restored = false
-  #models: ModelNames = modelNames([])
+  /** undefined: nodes have changed since it was last asked for. Two thousand say hello at once after a failover. */
+  #models: ModelNames | undefined
+  readonly #modelsOf = new WeakMap<NodeRecord, readonly string[]>()
 
   constructor(clock: Clock, maxRequestIds: number) {
     this.runs = new RunBook(clock, (user) => this.users.get(user)?.maxConcurrentRuns ?? 0)
     this.requests = new RequestIds(maxRequestIds)
   }
 
+  #seenOn(node: NodeRecord): readonly string[] {
+    const known = this.#modelsOf.get(node) ?? modelsOn(node)
+    this.#modelsOf.set(node, known)
+    return known
+  }
+
   /** Known names of GPU models; changes with the nodes. */
   get models(): ModelNames {
+    this.#models ??= modelNames(new Set([...this.nodes.values()].flatMap((node) => this.#seenOn(node))))
     return this.#models
   }
 
@@ -79,7 +88,7 @@ export class Memory {
   /** What CPU runs get, and to whom a device belongs, may have changed on other nodes too. */
   #nodesChanged(): void {
     this.runs.placement.changedShape()
-    this.#models = modelNames(seenModels(this.nodes.values()))
+    this.#models = undefined
   }
 
   /** An empty value unsets it. */
@@ -117,7 +126,7 @@ export class Memory {
 
   /** undefined: there is no such type now. */
   knownDemand(machine: MachineRequest): Demand | undefined {
-    return demandFor(machine, this.#models, this.machineTypes)
+    return demandFor(machine, this.models, this.machineTypes)
   }
 
   /** What a run that was accepted asks for, also when its type is no longer known. */
@@ -127,9 +136,7 @@ export class Memory {
   }
 }
 
-function* seenModels(nodes: Iterable<NodeRecord>): Iterable<string> {
-  for (const { inventory } of nodes) {
-    const drivers = new Map(inventory.gpus.map((gpu) => [gpu.uuid, gpu.model]))
-    for (const gpu of inventory.gpus) yield gpuTypeName(gpu.model, drivers.get(gpu.parentUuid))
-  }
+function modelsOn({ inventory }: NodeRecord): readonly string[] {
+  const drivers = new Map(inventory.gpus.map((gpu) => [gpu.uuid, gpu.model]))
+  return [...new Set(inventory.gpus.map((gpu) => gpuTypeName(gpu.model, drivers.get(gpu.parentUuid))))]
 }
