@@ -22,8 +22,11 @@ import type { Sender } from './sender.js'
 const linkMethod = method<FromAgent__Output, FromLeader__Output>('Agents', 'Link')
 
 const backoff: BackoffSettings = { firstMs: 100, maxMs: 10_000 }
-/** For a connection; a machine that has gone does not refuse one. */
-const connectTimeoutMs = 3_000
+/**
+ * For a connection; a machine that has gone does not refuse one. Longer after each failure: where thousands of agents come
+ * to a new leader at once their handshakes wait for one another, and giving up early would only begin them anew.
+ */
+const connectPatience = { firstMs: 3_000, maxMs: 24_000 }
 /** To a coordinator that does not lead and does not say when to ask again. */
 const askAgainMs = 500
 
@@ -80,7 +83,7 @@ export class Link {
       const address = addresses.next()
       const channel = kept.take(address)
       const session = new LinkSession({ address, channel }, this.#settings, this.#parts, () => kept.close())
-      const error = await session.run(signal)
+      const error = await session.run(signal, connectTimeoutMs(failures))
       const leader = error.trailers['leader-address']
       const answered = leader !== undefined || retryAfterMs(error) !== undefined
       if (answered && !signal.aborted) kept.keep(address, channel)
@@ -102,6 +105,10 @@ export class Link {
       await clock.sleep(waitMs, signal).catch(() => undefined)
     }
   }
+}
+
+export function connectTimeoutMs(failures: number): number {
+  return Math.min(connectPatience.firstMs * 2 ** failures, connectPatience.maxMs)
 }
 
 /** One try at one address, from connecting to the end of the stream. */
@@ -136,12 +143,12 @@ class LinkSession {
   }
 
   /** Resolves with why it ended. */
-  async run(signal: AbortSignal): Promise<RpcError> {
+  async run(signal: AbortSignal, connectMs: number): Promise<RpcError> {
     const leave = () => this.#end('CANCELLED', 'The agent is being ended.')
     signal.addEventListener('abort', leave, { once: true })
     const channel = this.#channel
     try {
-      await channel.connect(connectTimeoutMs, this.#ended.signal)
+      await channel.connect(connectMs, this.#ended.signal)
       const stream = await channel.conversation<FromAgent__Output, FromLeader__Output>(linkMethod, {
         signal: this.#ended.signal,
       })

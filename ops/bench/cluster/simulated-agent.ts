@@ -6,6 +6,7 @@ import { makeLog } from '../../../common/log.js'
 import { systemRandom } from '../../../common/random.js'
 import { Addresses } from '../../../node-agent/link/addresses.js'
 import { KeptChannels } from '../../../node-agent/link/kept-channels.js'
+import { connectTimeoutMs } from '../../../node-agent/link/link.js'
 import { Channel, type Conversation } from '../../../proto/channel.js'
 import { fromAgentToWire, toAgentFromWire } from '../../../proto/convert/link.js'
 import type { FromLeader__Output } from '../../../proto/gen/spell/v1/FromLeader.js'
@@ -17,7 +18,8 @@ import { type Method, method } from '../../../proto/wire.js'
 
 const linkMethod: Method<unknown, FromLeader__Output> = method('Agents', 'Link')
 const backoff = { firstMs: 100, maxMs: 10_000 }
-const connectTimeoutMs = 3_000
+/** As in node-agent/settings.ts: how long an answer to the hello may take, and how many heartbeats may go unanswered. */
+const patience = { helloMs: 10_000, heartbeats: 5 }
 const gpusEach = 8
 
 export interface SimulatedAgentSettings {
@@ -69,7 +71,7 @@ export class SimulatedAgent {
     for (let failures = 0; !signal.aborted; failures += 1) {
       const address = addresses.next()
       const channel = kept.take(address)
-      const error = await this.#link(address, channel, kept)
+      const error = await this.#link({ address, channel, connectMs: connectTimeoutMs(failures) }, kept)
       const leader = error.trailers['leader-address']
       const answered = leader !== undefined || retryAfterMs(error) !== undefined
       if (answered) kept.keep(address, channel)
@@ -85,23 +87,34 @@ export class SimulatedAgent {
   }
 
   /** Resolves when the link has ended, with OK where it had been answered. */
-  async #link(address: string, channel: Channel, kept: KeptChannels): Promise<RpcError> {
+  async #link(
+    {
+      address,
+      channel,
+      connectMs,
+    }: { readonly address: string; readonly channel: Channel; readonly connectMs: number },
+    kept: KeptChannels,
+  ): Promise<RpcError> {
     const ended = new AbortController()
     let linked = false
     try {
-      await channel.connect(connectTimeoutMs, ended.signal)
-      const stream = await channel.conversation<unknown, FromLeader__Output>(linkMethod)
+      await channel.connect(connectMs, ended.signal)
+      const late = this.#clock.timer(patience.helloMs, () => ended.abort(new RpcError('UNAVAILABLE', 'late')))
+      const stream = await channel.conversation<unknown, FromLeader__Output>(linkMethod, {
+        signal: ended.signal,
+      })
       await stream.write(fromAgentToWire(this.#hello()))
       for await (const wire of stream) {
         const message = toAgentFromWire(wire)
         if (message.kind === 'hello') {
           linked = true
+          late.cancel()
           kept.close()
           this.#generation = message.generation
           this.#events.linked(this.#settings.name)
           await this.#addresses.found(address, message.coordinatorAddresses)
           for (const verdict of message.verdicts) await this.#take(verdict, stream)
-          this.#beat(stream, message.heartbeatIntervalMs, ended.signal)
+          this.#beat(stream, message.heartbeatIntervalMs, ended)
         } else if (message.kind === 'heartbeat') this.#acknowledged(message.sequence)
         else if (message.kind === 'orders')
           for (const order of message.orders) await this.#take(order, stream)
@@ -150,9 +163,10 @@ export class SimulatedAgent {
     }
   }
 
-  #beat(stream: Conversation<unknown>, everyMs: number, signal: AbortSignal): void {
+  #beat(stream: Conversation<unknown>, everyMs: number, link: AbortController): void {
     const beat = () => {
-      if (signal.aborted) return
+      if (link.signal.aborted) return
+      if (this.#sentAt.size > patience.heartbeats) return link.abort(new RpcError('UNAVAILABLE', 'silent'))
       this.#sequence += 1
       this.#sentAt.set(this.#sequence, this.#clock.monotonic())
       stream.write(fromAgentToWire({ kind: 'heartbeat', sequence: this.#sequence })).catch(() => undefined)
