@@ -44,9 +44,15 @@ function asTestsNeed(words, env) {
 
 const mostNames = 50
 
-/** From the line of a test that did not pass: `  ✘ [fail]: cli › run › says why (1.2s)`. */
+/**
+ * From the line of a test that did not pass: `  ✘ [fail]: cli › run › says why (1.2s)`. After `Timed out` come those that
+ * had not ended: `◌ cli › run › says why`, or of a process `Failed to exit when running test/x.js`.
+ */
 function failedIn(line) {
-  return /^\s*✘ (.*)$/u.exec(plain(line))?.[1]
+  const text = plain(line)
+  const pending = /^\s*◌ (.*)$/u.exec(text)?.[1]
+  if (pending !== undefined) return `did not end: ${pending}`
+  return /^\s*✘ (.*)$/u.exec(text)?.[1] ?? /^\s*(Failed to exit .*)$/u.exec(text)?.[1]
 }
 
 /** From the lines at the end of AVA's report: `1 test failed`, `1 uncaught exception` … */
