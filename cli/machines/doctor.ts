@@ -20,14 +20,19 @@ export interface DoctorFlags {
 export async function examine(world: World, written: string | undefined, flags: DoctorFlags): Promise<void> {
   const folder = folderOf(world, 'node', flags.dir)
   const known = settingsOf(folder)
+  const given = written === undefined ? undefined : addressesFrom(written)
   const environment = localEnvironment()
-  const facts = await gatherFacts({
-    runtime: flags.runtime ?? known?.runtime ?? 'docker',
-    socketPath: flags.dockerSocket ?? known?.docker?.socketPath ?? environment.dockerSocket,
-    dataFolder: folder.dataFolder,
-    coordinators: written === undefined ? (known?.coordinators ?? []) : addressesFrom(written),
-    searchPath: environment.searchPath,
-  })
+  const facts = await gatherFacts(
+    {
+      runtime: flags.runtime ?? known?.runtime ?? 'docker',
+      socketPath: flags.dockerSocket ?? known?.docker?.socketPath ?? environment.dockerSocket,
+      dataFolder: folder.dataFolder,
+      coordinators: given ?? known?.coordinators ?? [],
+      clocks: given ?? known?.userAddresses ?? [],
+      searchPath: environment.searchPath,
+    },
+    world.clock,
+  )
   const findings = judge(facts)
   if (flags.json)
     world.stdout.write(`${JSON.stringify({ node: known?.name ?? null, findings: findings.map(asJson) })}\n`)
@@ -43,6 +48,7 @@ interface NodeSettings {
   readonly runtime?: 'docker' | 'process'
   readonly docker?: { readonly socketPath: string }
   readonly coordinators: readonly string[]
+  readonly userAddresses?: readonly string[]
 }
 
 /** Undefined: this machine is no node. */

@@ -39,15 +39,15 @@ export async function joinAsNode(world: World, written: string, flags: JoinNodeF
     socketPath: flags.dockerSocket ?? environment.dockerSocket,
     dataFolder: folder.dataFolder,
     coordinators: addresses,
+    clocks: addresses,
     searchPath: environment.searchPath,
   }
-  refuseFor(world, judge(await gatherFacts(question)), flags)
+  refuseFor(world, judge(await gatherFacts(question, world.clock)), flags)
   const cluster = await trustCluster(addresses, flags.caHash)
   const answer = await join(world, folder, cluster, flags)
-  // Only now is it known where nodes dial, and what time the cluster has.
-  const clockAheadMs = world.clock.now() - answer.nowMs
+  // Only now is it known where nodes dial.
   const coordinators = await Promise.all(answer.coordinators.map(dial))
-  refuseFor(world, judgeLinks({ coordinators, clockAheadMs }), flags)
+  refuseFor(world, judgeLinks({ coordinators }), flags)
   settle(folder, question, flags, answer)
   note(
     world,

@@ -86,6 +86,7 @@ test.serial('a machine that is not fit is told everything that is wrong, and joi
   const doctor = await node.type('spell doctor alpha:7000 --json')
   t.is(doctor.code, 1)
   t.true(doctor.stdout.includes('alpha:7000 answers'))
+  t.true(doctor.stdout.includes("The clock agrees with the coordinator's"))
 
   node.cutFrom(alpha, 7000)
   const cut = await node.type(token)

@@ -4,10 +4,12 @@ import { statfs } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Clock } from '../../../common/clock.js'
 import { messageOf } from '../../../common/errors.js'
 import { engineRequest, lookForEngine, textOf } from '../../cluster/docker-engine.js'
 import { findProgram } from '../../cluster/programs.js'
 import { addressesOf, splitAddress } from '../hosts.js'
+import { clockAheadOf } from './ask-clock.js'
 import type { Dialled, Disk, Engine, EngineInfo, GpuDriver, MachineFacts } from './facts.js'
 
 const run = promisify(execFile)
@@ -23,33 +25,39 @@ export interface Question {
   readonly dataFolder: string
   /** `host:port` each. */
   readonly coordinators: readonly string[]
-  readonly clockAheadMs?: number
+  /** Where users dial, `host:port` each: who answers there says what time it is. */
+  readonly clocks: readonly string[]
   readonly searchPath: readonly string[]
   /** Where the kernel shows its devices; `/` outside tests. */
   readonly root?: string
 }
 
 /** Looks at everything at once. Nothing of it changes anything. */
-export async function gatherFacts(question: Question): Promise<MachineFacts> {
+export async function gatherFacts(question: Question, clock: Clock): Promise<MachineFacts> {
   const { runtime, socketPath, searchPath, root = '/' } = question
   const engine = runtime === 'docker' ? await lookAtEngine(socketPath) : undefined
   const info = engine?.kind === 'answers' ? engine.info : undefined
-  const [coordinators, disks, driver] = await Promise.all([
+  const [coordinators, clockAheadMs, disks, driver] = await Promise.all([
     Promise.all(question.coordinators.map(dial)),
+    firstClock(question.clocks, clock),
     lookAtDisks(question.dataFolder, info),
     askDriver(searchPath),
   ])
   return {
-    ...{ runtime, socketPath, engine, coordinators, disks, driver },
+    ...{ runtime, socketPath, engine, coordinators, clockAheadMs, disks, driver },
     platform: process.platform,
     isRoot: process.getuid?.() === 0,
     overlay: hasOverlay(root),
     staticBusybox: busyboxPlaces.some((file) => existsSync(file)),
     git: findProgram('git', searchPath) !== undefined,
-    clockAheadMs: question.clockAheadMs,
     gpuSlots: findGpuSlots(root),
     containerToolkit: info !== undefined && givesGpus(info, searchPath, root),
   }
+}
+
+async function firstClock(addresses: readonly string[], clock: Clock): Promise<number | undefined> {
+  const answers = await Promise.all(addresses.map((address) => clockAheadOf(address, clock)))
+  return answers.find((ahead) => ahead !== undefined)
 }
 
 async function lookAtEngine(socketPath: string): Promise<Engine> {
