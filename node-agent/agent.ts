@@ -20,6 +20,7 @@ import { baseEnvironment } from './environment.js'
 import { Fence } from './fence.js'
 import { type FoundGpus, type InventoryParts, InventoryWatch } from './inventory.js'
 import { Journal, journalDefaults } from './journal/journal.js'
+import { KnownAddresses } from './known-addresses.js'
 import { LeaderBytes } from './leader-bytes.js'
 import { Addresses } from './link/addresses.js'
 import { Heartbeats } from './link/heartbeats.js'
@@ -33,7 +34,6 @@ import type { Runtime } from './runtimes/runtime.js'
 import { type NodeSettings, readIdentity } from './settings.js'
 import type { StepParts } from './steps/step-parts.js'
 import { makeSteps } from './steps/steps.js'
-import { UserAddresses } from './user-addresses.js'
 
 export const agentVersion = '0.1.0'
 
@@ -90,7 +90,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     onLeader(channel, message, signal) {
       for (const warning of message.warnings) log.warn('The leader says of this node', { warning })
       inBackground(journal.setGeneration(message.generation))
-      inBackground(upwards.userAddresses.found(message.userAddresses))
+      inBackground(upwards.userAddresses.heard(message.userAddresses))
       upwards.bytes.use(channel, signal)
       inBackground(upwards.shipper.run(channel, signal))
     },
@@ -118,7 +118,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
 }
 
 /** An expired certificate is renewed before it returns, where somebody can be asked: no link can be had with one. */
-async function keepCertificate(parts: AgentParts, addresses: UserAddresses): Promise<CertificateKeeper> {
+async function keepCertificate(parts: AgentParts, addresses: KnownAddresses): Promise<CertificateKeeper> {
   const { settings, clock } = parts
   const { afterMs, lookEveryMs } = settings.renewal
   await addresses.load()
@@ -171,7 +171,7 @@ interface Upwards {
   readonly bytes: LeaderBytes
   readonly heartbeats: Heartbeats
   readonly addresses: Addresses
-  readonly userAddresses: UserAddresses
+  readonly userAddresses: KnownAddresses
 }
 
 function makeUpwards({ settings, folder, boot, failpoints, log, clock, random }: AgentParts): Upwards {
@@ -182,8 +182,8 @@ function makeUpwards({ settings, folder, boot, failpoints, log, clock, random }:
     shipper: new LogShipper({ clock, random, log }),
     bytes: new LeaderBytes(),
     heartbeats: new Heartbeats(boot, folder.heard),
-    addresses: new Addresses(settings.coordinators, folder.coordinators, log),
-    userAddresses: new UserAddresses(settings.userAddresses, folder.userAddresses, log),
+    addresses: new Addresses(new KnownAddresses(settings.coordinators, folder.coordinators, log)),
+    userAddresses: new KnownAddresses(settings.userAddresses, folder.userAddresses, log),
   }
 }
 

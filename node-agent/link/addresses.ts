@@ -1,39 +1,23 @@
-import { readFile, rename, writeFile } from 'node:fs/promises'
-import type { Log } from '../../common/log.js'
+import type { KnownAddresses } from '../known-addresses.js'
 
 /** After so many the next address is tried: this one may be cut off from those who know. */
 const staysInTurn = 4
 
-/**
- * Where coordinators may be found: those of the settings and those that the last hello named, which are kept on disk. The
- * one that is said to lead comes first, once.
- */
+/** Whom to try next: coordinators take turns, and the one that is said to lead comes first, once. */
 export class Addresses {
-  readonly #given: readonly string[]
-  readonly #file: string
-  readonly #log: Log
-  #heard: readonly string[] = []
+  readonly #known: KnownAddresses
   #next = 0
   #leader: string | undefined
   #redirectedTo = ''
   #redirects = 0
   #stays = 0
 
-  constructor(given: readonly string[], file: string, log: Log) {
-    this.#given = given
-    this.#file = file
-    this.#log = log
+  constructor(known: KnownAddresses) {
+    this.#known = known
   }
 
-  /** A file that is damaged counts as none: the settings name where to begin. */
-  async load(): Promise<void> {
-    try {
-      const kept: unknown = JSON.parse(await readFile(this.#file, 'utf8'))
-      if (Array.isArray(kept)) this.#heard = kept.map(String)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-        this.#log.warn('The list of coordinators can not be read', { error })
-    }
+  load(): Promise<void> {
+    return this.#known.load()
   }
 
   /** The one to try now. */
@@ -41,7 +25,7 @@ export class Addresses {
     const leader = this.#leader
     this.#leader = undefined
     if (leader !== undefined) return leader
-    const all = [...new Set([...this.#given, ...this.#heard])]
+    const all = this.#known.all()
     return all[this.#next++ % all.length] ?? ''
   }
 
@@ -66,11 +50,6 @@ export class Addresses {
     this.#redirects = 0
     this.#stays = 0
     this.#leader = leader
-    if (all.length === 0 || String(all) === String(this.#heard)) return
-    this.#heard = all
-    const text = JSON.stringify(all)
-    await writeFile(`${this.#file}.new`, text)
-      .then(() => rename(`${this.#file}.new`, this.#file))
-      .catch((error: unknown) => this.#log.warn('The list of coordinators can not be kept', { error }))
+    await this.#known.heard(all)
   }
 }

@@ -6,6 +6,7 @@ import test from 'ava'
 import { systemClock } from '../../common/clock.js'
 import { RpcError } from '../../common/errors.js'
 import { makeLog } from '../../common/log.js'
+import { KnownAddresses } from '../../node-agent/known-addresses.js'
 import { Addresses } from '../../node-agent/link/addresses.js'
 import { KeptChannels } from '../../node-agent/link/kept-channels.js'
 import { Channel } from '../../proto/channel.js'
@@ -16,7 +17,7 @@ const log = makeLog('test', 'error')
 
 test('addresses take turns; the one that leads comes first, once', async (t) => {
   const file = join(await temporaryFolder(t), 'coordinators.json')
-  const addresses = new Addresses(['a:1', 'b:1'], file, log)
+  const addresses = new Addresses(new KnownAddresses(['a:1', 'b:1'], file, log))
   await addresses.load()
   t.deepEqual([addresses.next(), addresses.next(), addresses.next()], ['a:1', 'b:1', 'a:1'])
   await addresses.found('b:1', ['a:1', 'b:1', 'c:1'])
@@ -26,7 +27,9 @@ test('addresses take turns; the one that leads comes first, once', async (t) => 
 })
 
 test('a leader that is named in vain is tried twice; another one that is named later, at once', async (t) => {
-  const addresses = new Addresses(['a:1', 'b:1'], join(await temporaryFolder(t), 'file'), log)
+  const addresses = new Addresses(
+    new KnownAddresses(['a:1', 'b:1'], join(await temporaryFolder(t), 'file'), log),
+  )
   t.true(addresses.redirect('gone:1'))
   t.is(addresses.next(), 'gone:1')
   t.true(addresses.redirect('gone:1'))
@@ -38,7 +41,9 @@ test('a leader that is named in vain is tried twice; another one that is named l
 })
 
 test('a coordinator that answers without leading is asked some more times before the next is', async (t) => {
-  const addresses = new Addresses(['a:1', 'b:1'], join(await temporaryFolder(t), 'file'), log)
+  const addresses = new Addresses(
+    new KnownAddresses(['a:1', 'b:1'], join(await temporaryFolder(t), 'file'), log),
+  )
   const asked = Array.from({ length: 8 }, () => {
     const address = addresses.next()
     addresses.stay(address)

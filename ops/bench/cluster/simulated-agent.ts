@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../../../common/clock.js'
 import { RpcError } from '../../../common/errors.js'
 import { makeLog } from '../../../common/log.js'
 import { systemRandom } from '../../../common/random.js'
+import { KnownAddresses } from '../../../node-agent/known-addresses.js'
 import { Addresses } from '../../../node-agent/link/addresses.js'
 import { KeptChannels } from '../../../node-agent/link/kept-channels.js'
 import { connectTimeoutMs } from '../../../node-agent/link/link.js'
@@ -59,7 +60,9 @@ export class SimulatedAgent {
     this.#settings = settings
     this.#events = events
     const file = join(settings.folder, `${settings.name}.json`)
-    this.#addresses = new Addresses(settings.addresses, file, makeLog('simulated', 'error'))
+    this.#addresses = new Addresses(
+      new KnownAddresses(settings.addresses, file, makeLog('simulated', 'error')),
+    )
   }
 
   /** Keeps a link until the signal aborts; looks for the leader as a node agent does (node-agent/link/link.ts). */

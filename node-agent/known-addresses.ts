@@ -2,8 +2,8 @@ import { readFile, rename, writeFile } from 'node:fs/promises'
 import { messageOf } from '../common/errors.js'
 import type { Log } from '../common/log.js'
 
-/** Where users find coordinators, and where a certificate is renewed: as the settings have it, and as last heard. */
-export class UserAddresses {
+/** Where coordinators are, `host:port` each: as the settings have it, and as last heard, which is kept on disk. */
+export class KnownAddresses {
   readonly #given: readonly string[]
   readonly #file: string
   readonly #log: Log
@@ -15,14 +15,14 @@ export class UserAddresses {
     this.#log = log
   }
 
+  /** A damaged file counts as none: the settings name where to begin, and the next hello brings another list. */
   async load(): Promise<void> {
     try {
       const kept: unknown = JSON.parse(await readFile(this.#file, 'utf8'))
       if (Array.isArray(kept)) this.#heard = kept.map(String)
     } catch (error) {
-      // A damaged file counts as none: the next hello brings another.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-        this.#log.warn("The users' addresses can not be read", { reason: messageOf(error) })
+        this.#log.warn('The addresses of coordinators can not be read', this.#about(error))
     }
   }
 
@@ -31,10 +31,18 @@ export class UserAddresses {
     return [...new Set([...this.#heard, ...this.#given])]
   }
 
-  async found(addresses: readonly string[]): Promise<void> {
+  async heard(addresses: readonly string[]): Promise<void> {
     if (addresses.length === 0 || String(addresses) === String(this.#heard)) return
     this.#heard = addresses
-    await writeFile(`${this.#file}.new`, JSON.stringify(addresses))
-    await rename(`${this.#file}.new`, this.#file)
+    try {
+      await writeFile(`${this.#file}.new`, JSON.stringify(addresses))
+      await rename(`${this.#file}.new`, this.#file)
+    } catch (error) {
+      this.#log.warn('The addresses of coordinators can not be kept', this.#about(error))
+    }
+  }
+
+  #about(error: unknown) {
+    return { file: this.#file, reason: messageOf(error) }
   }
 }
