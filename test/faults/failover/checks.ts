@@ -13,11 +13,12 @@ export interface Scenario {
 }
 
 /** Milliseconds from each kill of the leader until another leads, and until a submission was answered. */
-export async function killLeaders({ cluster, load, signal, say }: Scenario, kills: number): Promise<void> {
+export async function killLeaders(scenario: Scenario, kills: number): Promise<void> {
+  const { cluster, load, signal, say } = scenario
   const led: number[] = []
   const answered: number[] = []
   for (let kill = 0; kill < kills; kill += 1) {
-    const leader = await someLeader(cluster, signal)
+    const leader = await mortalLeader(scenario)
     const killedAt = systemClock.monotonic()
     await cluster.kill(leader)
     const answer = load.submit('true', cluster.open(kill)).then(() => {
@@ -27,6 +28,7 @@ export async function killLeaders({ cluster, load, signal, say }: Scenario, kill
     led.push(systemClock.monotonic() - killedAt)
     await answer
     await cluster.start(leader)
+    await load.look(`kill ${kill + 1}`)
   }
   say(
     `${kills} kills of the leader: another leads after ${figures(led)}; a submission is answered after ${figures(answered)}`,
@@ -39,8 +41,9 @@ export async function cutLeaderFromEtcd(scenario: Scenario): Promise<void> {
   const leader = await someLeader(cluster, signal)
   cluster.part(leader, 'etcd')
   const tookMs = await untilAnother(scenario, leader)
-  cluster.mend(leader, 'etcd')
+  cluster.mend(leader)
   await answers(scenario)
+  await scenario.load.look('a leader without etcd')
   say(`${leader} cut off from etcd: another leads and answers after ${seconds(tookMs)}`)
 }
 
@@ -52,8 +55,9 @@ export async function cutLeaderFromAgents(scenario: Scenario, ms: number): Promi
   await answers(scenario)
   await systemClock.sleep(ms, signal)
   const still = await cluster.leader()
-  cluster.mend(leader, 'agents')
+  cluster.mend(leader)
   await answers(scenario)
+  await scenario.load.look('a leader without agents')
   say(`${leader} cut off from every agent for ${seconds(ms)}: ${still} leads`)
 }
 
@@ -64,8 +68,9 @@ export async function pauseLeader(scenario: Scenario, ms: number): Promise<void>
   await cluster.pause(leader)
   const tookMs = await untilAnother(scenario, leader)
   await systemClock.sleep(Math.max(0, ms - (systemClock.monotonic() - pausedAt)), signal)
-  await cluster.resume(leader)
+  cluster.resume(leader)
   await answers(scenario)
+  await scenario.load.look('a leader that slept')
   say(`${leader} stopped for ${seconds(ms)} and woken: another leads and answers after ${seconds(tookMs)}`)
 }
 
@@ -73,10 +78,12 @@ export async function loseEtcdMembers(scenario: Scenario, ms: number): Promise<v
   const { cluster, signal, say } = scenario
   await cluster.killEtcd(0)
   const oneMs = await answers(scenario)
+  await scenario.load.look('the death of a member of etcd')
   await cluster.killEtcd(1)
   await systemClock.sleep(ms, signal)
   await Promise.all([cluster.startEtcd(0), cluster.startEtcd(1)])
   const twoMs = await answers(scenario)
+  await scenario.load.look('the death of two members of etcd')
   say(
     `one member of etcd dead: a submission is answered after ${seconds(oneMs)}; two dead for ${seconds(ms)} and back: after ${seconds(twoMs)}`,
   )
@@ -96,6 +103,17 @@ async function answers({ load }: Scenario): Promise<number> {
   return systemClock.monotonic() - askedAt
 }
 
+/** Where the one that leads may not die, it is cut off from etcd until the other leads. */
+async function mortalLeader({ cluster, signal }: Scenario): Promise<string> {
+  for (;;) {
+    const leader = await someLeader(cluster, signal)
+    if (cluster.mortals.includes(leader)) return leader
+    cluster.part(leader, 'etcd')
+    while (((await cluster.leader()) ?? leader) === leader) await systemClock.sleep(50, signal)
+    cluster.mend(leader)
+  }
+}
+
 async function someLeader(cluster: FailoverCluster, signal: AbortSignal): Promise<string> {
   for (;;) {
     const leader = await cluster.leader()
@@ -109,5 +127,5 @@ const seconds = (ms: number) => `${Math.round(ms / 100) / 10} s`
 function figures(all: readonly number[]): string {
   const sorted = [...all].sort((a, b) => a - b)
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? 0
-  return `p50 ${seconds(at(0.5))}, p99 ${seconds(at(0.99))}`
+  return `p50 ${seconds(at(0.5))}, p99 ${seconds(at(0.99))}, at most ${seconds(at(1))}`
 }

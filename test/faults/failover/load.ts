@@ -1,21 +1,18 @@
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../../common/clock.js'
 import type { Channel } from '../../../proto/channel.js'
 import type { Run__Output } from '../../../proto/gen/spell/v1/Run.js'
 import { method } from '../../../proto/wire.js'
+import type { Ended } from '../../fixtures/cluster.js'
 import { type Submission, submitUntilAnswered, untilAnswered } from '../support/submitter.js'
 import type { FailoverCluster } from './cluster.js'
 
 const getMethod = method<object, Run__Output>('Runs', 'Get')
 
-interface Read {
-  readonly text: string
-  readonly exitCode: number | null
-  readonly stderr: string
-}
+/** Of the runs; this machine stands for several and has few cores. */
+const machineType = '--name small --cpus 0.1 --memory 100M'
 
 /** Runs that print numbered lines until they are told to end, and people who read them. */
 export class Load {
@@ -24,7 +21,9 @@ export class Load {
   readonly #signal: AbortSignal
   readonly #stopFile: string
   readonly #answers: { readonly submission: Submission; readonly runId: number }[] = []
-  readonly #followers: { readonly runId: number; readonly read: Promise<Read> }[] = []
+  readonly #followers: { readonly runId: number; readonly read: Promise<Ended> }[] = []
+  /** Broken promises that were seen on the way, each a sentence. */
+  readonly #seen: string[] = []
   readonly #writers: number[] = []
 
   constructor(cluster: FailoverCluster, signal: AbortSignal) {
@@ -34,16 +33,14 @@ export class Load {
     this.#stopFile = join(cluster.folder, 'all-may-end')
   }
 
-  get writers(): readonly number[] {
-    return this.#writers
-  }
-
   /** Ten runs and a follower for each second of them. Resolves when all print. */
   async begin(): Promise<void> {
+    const { code, stderr } = await this.#cluster.spell(`cluster machine-type add ${machineType}`)
+    if (code !== 0) throw new Error(stderr)
     const command = `i=0; while [ ! -e ${this.#stopFile} ]; do i=$((i+1)); echo "line $i"; sleep 0.1; done; echo "all $i"; exit 3`
     for (let index = 0; index < 10; index += 1) this.#writers.push(await this.submit(command))
     for (const runId of this.#writers.filter((_, index) => index % 2 === 0))
-      this.#followers.push({ runId, read: this.#read(['logs', '-f', '--raw', `${runId}`]) })
+      this.#followers.push({ runId, read: this.#cluster.spell(`logs -f --raw ${runId}`) })
     for (const runId of this.#writers) await this.#until(runId, ({ state }) => state === 'RUNNING')
   }
 
@@ -51,27 +48,38 @@ export class Load {
   async submit(command: string, channel = this.#channel): Promise<number> {
     const submission = {
       requestId: `failover-${this.#answers.length}-${process.pid}`,
-      spec: { command, machine: { typeName: 'CPU' } },
+      spec: { command, machine: { typeName: 'small' } },
     }
     const { runId } = await submitUntilAnswered(channel, submission, this.#signal)
     this.#answers.push({ submission, runId })
     return runId
   }
 
+  /** Right after what befell the cluster: all run on, as their first attempts, and no id is missing. */
+  async look(after: string): Promise<void> {
+    const wrong: string[] = [...this.#checkIds()]
+    for (const runId of this.#writers) {
+      const { state, attempt, reason } = await this.#until(runId, () => true)
+      if (state !== 'RUNNING' || attempt !== 1)
+        wrong.push(`run ${runId} is ${state} by attempt ${attempt}: ${reason}`)
+    }
+    this.#seen.push(...wrong.map((sentence) => `after ${after}: ${sentence}`))
+  }
+
   /** All may end now. Broken promises, each a sentence. */
   async end(): Promise<readonly string[]> {
     writeFileSync(this.#stopFile, '')
-    const faults: string[] = []
+    const faults: string[] = [...this.#seen]
     for (const runId of this.#writers) {
       const run = await this.#until(runId, isOver)
       if (run.state !== 'COMPLETE' || run.exitCode !== 3 || run.attempt !== 1)
         faults.push(`run ${runId} is ${run.state} (${run.exitCode}) by attempt ${run.attempt}: ${run.reason}`)
-      const kept = await this.#read(['logs', '--raw', `${runId}`])
-      faults.push(...countLines(kept.text).map((trouble) => `the log of run ${runId}: ${trouble}`))
+      const kept = await this.#cluster.spell(`logs --raw ${runId}`)
+      faults.push(...countLines(kept.stdout).map((trouble) => `the log of run ${runId}: ${trouble}`))
       const follower = this.#followers.find((each) => each.runId === runId)
       const read = await follower?.read
-      if (read && hash(read.text) !== hash(kept.text))
-        faults.push(`who followed run ${runId} read ${read.text.length} bytes, not ${kept.text.length}`)
+      if (read && hash(read.stdout) !== hash(kept.stdout))
+        faults.push(`who followed run ${runId} read ${read.stdout.length} bytes, not ${kept.stdout.length}`)
     }
     return [...faults, ...(await this.#askAgain()), ...this.#checkIds()]
   }
@@ -88,7 +96,7 @@ export class Load {
 
   #checkIds(): readonly string[] {
     const ids = this.#answers.map(({ runId }) => runId).sort((a, b) => a - b)
-    return ids.every((id, index) => id === index + 1) ? [] : [`the ids are ${ids.join(' ')}`]
+    return ids.every((id, index) => id === (ids[0] ?? 0) + index) ? [] : [`the ids are ${ids.join(' ')}`]
   }
 
   async #until(runId: number, is: (run: Run__Output) => boolean): Promise<Run__Output> {
@@ -98,19 +106,6 @@ export class Load {
       if (is(run)) return run
       await systemClock.sleep(200, this.#signal)
     }
-  }
-
-  async #read(words: readonly string[]): Promise<Read> {
-    const child = this.#cluster.spell(words)
-    this.#signal.addEventListener('abort', () => child.kill('SIGKILL'), { once: true })
-    const pieces: Buffer[] = []
-    let stderr = ''
-    child.stdout?.on('data', (data: Buffer) => pieces.push(data))
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text
-    })
-    const [exitCode] = (await once(child, 'close')) as [number | null]
-    return { text: Buffer.concat(pieces).toString(), exitCode, stderr }
   }
 }
 

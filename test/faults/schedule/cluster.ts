@@ -8,14 +8,14 @@ import { issueCertificate, makeAuthority } from '../../../common/certificates.js
 import type { Etcd } from '../../../coordinator/store/etcd.js'
 import { type Keys, makeKeys } from '../../../coordinator/store/keys.js'
 import { Channel } from '../../../proto/channel.js'
-import { type EtcdFixture, startEtcd, startEtcdMembers } from '../../fixtures/etcd.js'
+import { type EtcdFixture, startEtcd } from '../../fixtures/etcd.js'
 import { type LinkProxy, startLinkProxy } from '../../fixtures/link-proxy.js'
 import { whoConnects } from '../../fixtures/who-connects.js'
 import { Program } from '../support/program.js'
 import { Kept } from './kept.js'
 import { Machine } from './machine.js'
 
-export const adminToken = 'the-admins-token'
+const adminToken = 'the-admins-token'
 
 /** The times of all schedules, shortened. Milliseconds. */
 export const times = {
@@ -43,12 +43,7 @@ export interface ScheduleCluster {
   readonly folder: string
   readonly storeDir: string
   readonly keys: Keys
-  /** The only member, or the first of several. */
   readonly etcd: EtcdFixture
-  readonly members: readonly EtcdFixture[]
-  readonly ca: string
-  /** Where users reach the coordinators. */
-  readonly userAddresses: readonly string[]
   /** Not through a proxy. */
   readonly client: Etcd
   readonly links: Links
@@ -64,26 +59,11 @@ export interface ScheduleCluster {
   stop(): Promise<void>
 }
 
-export interface ClusterChoice {
-  readonly leaseTtlSeconds: number
-  /** Of every coordinator. */
-  readonly limits: object
-  readonly etcdMembers: 1 | 3
-}
-
-const shortened: ClusterChoice = {
-  leaseTtlSeconds: times.leaseTtlSeconds,
-  limits: shortLimits(),
-  etcdMembers: 1,
-}
-
-export async function startScheduleCluster(choice: ClusterChoice = shortened): Promise<ScheduleCluster> {
+export async function startScheduleCluster(): Promise<ScheduleCluster> {
   const folder = mkdtempSync(join(tmpdir(), 'spell-schedule-'))
   const storeDir = join(folder, 'store')
-  const members = choice.etcdMembers === 1 ? [await startEtcd()] : await startEtcdMembers(3)
-  const [etcd] = members
-  if (!etcd) throw new Error('a cluster has an etcd')
-  const client = etcd.connect({ ports: members.map(({ port }) => port), callTimeoutMs: 2_000 })
+  const etcd = await startEtcd()
+  const client = etcd.connect({ callTimeoutMs: 2_000 })
   const keys = makeKeys('spell/')
   const trust = await makeTrust(folder)
   const pids = new Map<number, string>()
@@ -91,17 +71,14 @@ export async function startScheduleCluster(choice: ClusterChoice = shortened): P
     pids.clear()
     for (const { program } of [...coordinators, ...agents]) pids.set(program.pid, program.name)
     pids.set(process.pid, 'user')
-    // Whoever else connects is a client of its own, such as a command line.
-    return whoConnects(socket, pids) ?? 'user'
+    return whoConnects(socket, pids)
   }
   const ports = await takePorts(4)
-  const etcdProxies = await Promise.all(members.map(({ port }) => startLinkProxy(port, whoIs)))
-  const [etcdProxy] = etcdProxies
-  if (!etcdProxy) throw new Error('an etcd has a proxy')
+  const etcdProxy = await startLinkProxy(etcd.port, whoIs)
   const users = [await startLinkProxy(ports[0], whoIs), await startLinkProxy(ports[2], whoIs)] as const
   const links = [await startLinkProxy(ports[1], whoIs), await startLinkProxy(ports[3], whoIs)] as const
   const proxies: Readonly<Record<string, readonly LinkProxy[]>> = {
-    etcd: etcdProxies,
+    etcd: [etcdProxy],
     c1: [users[0], links[0]],
     c2: [users[1], links[1]],
   }
@@ -111,14 +88,14 @@ export async function startScheduleCluster(choice: ClusterChoice = shortened): P
         ...{ program: 'coordinator', name: `c${index + 1}`, folder },
         settings: {
           ...{ id: `c${index + 1}`, clusterName: 'faults', storeDir, tls: trust('coordinator:c') },
-          ...{ dataDir: join(folder, `c${index + 1}`), leaseTtlSeconds: choice.leaseTtlSeconds },
+          ...{ dataDir: join(folder, `c${index + 1}`), leaseTtlSeconds: times.leaseTtlSeconds },
           userListen: local(ports[2 * index]),
           userAddress: local(users[index].port),
           agentListen: local(ports[2 * index + 1]),
           agentAddress: local(links[index].port),
-          etcd: { endpoints: etcdProxies.map(({ port }) => local(port)), prefix: keys.prefix },
+          etcd: { endpoints: [local(etcdProxy.port)], prefix: keys.prefix },
           bootstrapUser: { name: 'ada', tokenSha256: sha256(adminToken) },
-          limits: choice.limits,
+          limits: limits(),
         },
       }),
     )
@@ -138,8 +115,7 @@ export async function startScheduleCluster(choice: ClusterChoice = shortened): P
   const kept = [...coordinators, ...agents]
   const channels: Channel[] = []
   return {
-    ...{ folder, storeDir, keys, etcd, members, client, coordinators, machines, agents, ca: trust.ca },
-    userAddresses: users.map(({ port }) => local(port)),
+    ...{ folder, storeDir, keys, etcd, client, coordinators, machines, agents },
     links: makeLinks(proxies, etcdProxy, { c1: users[0], c2: users[1] }),
     open(first) {
       const addresses = users.map(({ port }) => local(port))
@@ -163,7 +139,7 @@ export async function startScheduleCluster(choice: ClusterChoice = shortened): P
       await Promise.all(coordinators.map(({ program }) => program.signal('SIGKILL')))
       await Promise.all(machines.map((machine) => machine.stop()))
       await Promise.all(Object.values(proxies).flatMap((each) => each.map((proxy) => proxy.close())))
-      await Promise.all(members.map((member) => member.stop()))
+      await etcd.stop()
       rmSync(folder, { recursive: true, force: true })
     },
   }
@@ -193,7 +169,7 @@ function makeLinks(
 const local = (port: number | undefined) => `127.0.0.1:${port}`
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
-function shortLimits() {
+function limits() {
   const { suspectAfterMs, lostAfterMs, heartbeatIntervalMs, graceMs } = times
   const archive = { segmentRuns: 10, segmentAfterMs: 300, recentRuns: 5 }
   return { suspectAfterMs, lostAfterMs, heartbeatIntervalMs, graceMs, archive, allowProcessNodes: true }
