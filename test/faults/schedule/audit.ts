@@ -59,6 +59,8 @@ class Auditor implements Audited {
     // The key of the leader that wrote is the one from before: only an election changes it, and writes nothing else.
     const commit = transaction.find(({ key }) => key === this.#keys.commit)
     if (commit) this.#takeCommit(commit)
+    // All of it is there at once: the order of its keys says nothing about who let go of a device for whom.
+    for (const change of transaction) this.#letGo(change.key)
     for (const change of transaction) {
       const { key, value } = change
       if (key === this.#keys.leader) this.#takeLeader(value)
@@ -98,17 +100,17 @@ class Auditor implements Audited {
     this.#requests.set(requestId, runId)
   }
 
-  #takeRun({ key, value }: Change): void {
+  #takeRun(change: Change): void {
+    const { key, value } = change
     const id = parseRunKey(this.#keys, key)?.runId ?? 0
     const before = this.runs.get(id)
     if (value === undefined) {
       if (!before || !isFinal(before.state)) this.faults.push(`run ${id} left etcd as ${before?.state}`)
-      this.#hold(before, undefined)
       return
     }
     const record = decodeStatus(value, key)
     if (before) this.#compare(before, record)
-    this.#hold(before, record)
+    this.#hold(record, change.revision)
     this.runs.set(id, record)
   }
 
@@ -134,15 +136,21 @@ class Auditor implements Audited {
         this.faults.push(`run ${id} went from ${path[index - 1]} to ${path[index]}`)
   }
 
-  #hold(before: RunRecord | undefined, record: RunRecord | undefined): void {
-    for (const { attempt, gpuUuids } of before?.holdings ?? [])
+  #letGo(key: string): void {
+    const before = this.runs.get(parseRunKey(this.#keys, key)?.runId ?? 0)
+    if (!before || parseRunKey(this.#keys, key)?.part !== 'status') return
+    for (const { attempt, gpuUuids } of before.holdings)
       for (const uuid of gpuUuids)
-        if (this.#held.get(uuid) === `${before?.id}.${attempt}`) this.#held.delete(uuid)
-    for (const { attempt, gpuUuids } of record?.holdings ?? [])
+        if (this.#held.get(uuid) === `${before.id}.${attempt}`) this.#held.delete(uuid)
+  }
+
+  #hold({ id, holdings }: RunRecord, revision: number): void {
+    for (const { attempt, gpuUuids } of holdings)
       for (const uuid of gpuUuids) {
         const other = this.#held.get(uuid)
-        if (other) this.faults.push(`${uuid} was promised to ${other} and to ${record?.id}.${attempt}`)
-        this.#held.set(uuid, `${record?.id}.${attempt}`)
+        if (other)
+          this.faults.push(`${uuid} was promised to ${other} and to ${id}.${attempt} (revision ${revision})`)
+        this.#held.set(uuid, `${id}.${attempt}`)
       }
   }
 }
