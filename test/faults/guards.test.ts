@@ -3,24 +3,24 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
-import { execa } from 'execa'
+import { runApart } from './schedule/apart.js'
 import { type Guard, guards, without } from './schedule/guards.js'
 import { planOf } from './schedule/plan.js'
-import type { ScheduleResult } from './schedule/schedule.js'
-import { chooseRounds, Lanes } from './support/rounds.js'
+import { chooseRounds, Lanes, laneCount } from './support/rounds.js'
 
 // The schedules find what they are for: in a copy of the programs one guard after another is taken away, and one of the
 // first twenty seeds must show it. Those seeds come first whose schedules hold what the guard is against.
 
 const build = dirname(fileURLToPath(new URL('../../package', import.meta.url)))
-const lanes = new Lanes(1)
-const seedCount = 20
+const lanes = new Lanes(laneCount())
+const { seeds } = chooseRounds({ rounds: 20, short: 20 }, 1)
 
 const wanted = process.env.SPELL_GUARD
 const chosen = guards
   .filter(({ name }) => wanted === undefined || name.includes(wanted))
   // In the short form it is only seen to that each guard is still there to be taken away: a schedule takes half a minute.
   .filter(() => process.env.SPELL_SHORT === undefined)
+const table: string[] = []
 
 const showsItsAbsence = test.macro({
   async exec(t: ExecutionContext, guard: Guard) {
@@ -29,20 +29,20 @@ const showsItsAbsence = test.macro({
       const copy = copyOfBuild(t)
       const file = join(copy, guard.file)
       writeFileSync(file, without(guard, readFileSync(file, 'utf8')))
+      const green: number[] = []
       for (const seed of seedsFor(guard)) {
-        const { stdout } = await execa(process.execPath, [
-          join(copy, 'test/faults/schedule/main.js'),
-          `${seed}`,
-        ])
-        const { faults, story, begun } = JSON.parse(stdout) as ScheduleResult
+        const { faults, story, begun } = await runApart(copy, seed)
         if (!begun) return t.fail(`the programs do not work at all without it: ${faults.join('; ')}`)
         if (faults.length > 0) {
-          t.log(`red at seed ${seed}: ${faults[0]?.slice(0, 300)}`)
+          for (const fault of faults.slice(0, 5)) t.log(`red at seed ${seed}: ${fault.slice(0, 300)}`)
+          table.push(`${guard.name}: seed ${seed}${afterGreen(green)}, ${faults[0]?.slice(0, 120)}`)
           return t.pass()
         }
+        green.push(seed)
         t.log(`green at seed ${seed}: ${story}`)
       }
-      t.fail(`nothing was seen within ${seedCount} seeds`)
+      table.push(`${guard.name}: not seen${afterGreen(green)}`)
+      t.fail(`nothing was seen within ${seeds.length} seeds`)
     })
   },
   title: (_, { name }) => `it is seen when this is taken away: ${name}`,
@@ -53,6 +53,12 @@ for (const guard of chosen) test(showsItsAbsence, guard)
 test('every guard stands in the programs once', (t) => {
   for (const guard of guards) t.notThrows(() => without(guard, readFileSync(join(build, guard.file), 'utf8')))
 })
+
+test.after.always('in all', (t) => {
+  for (const row of table) t.log(row)
+})
+
+const afterGreen = (seeds: readonly number[]) => (seeds.length > 0 ? ` after ${seeds.join(' ')}` : '')
 
 /** Below a folder like the project's, with the same packages. */
 function copyOfBuild(t: ExecutionContext): string {
@@ -67,9 +73,6 @@ function copyOfBuild(t: ExecutionContext): string {
 }
 
 function seedsFor({ shownBy }: Guard): readonly number[] {
-  const first =
-    process.env.SPELL_SEED === undefined ? 1 : (chooseRounds({ rounds: 1, short: 1 }).seeds[0] ?? 1)
-  const seeds = Array.from({ length: seedCount }, (_, index) => first + index)
   const fits = (seed: number) =>
     planOf(seed, '').lanes.some((lane) => lane.some(({ name }) => shownBy.includes(name)))
   return [...seeds.filter(fits), ...seeds.filter((seed) => !fits(seed))]

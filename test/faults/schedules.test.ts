@@ -1,6 +1,10 @@
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
-import { runSchedule } from './schedule/schedule.js'
-import { chooseRounds, Lanes } from './support/rounds.js'
+import { systemClock } from '../../common/clock.js'
+import { runApart } from './schedule/apart.js'
+import type { ScheduleResult } from './schedule/schedule.js'
+import { chooseRounds, Lanes, laneCount } from './support/rounds.js'
 
 // Fifty runs on three nodes under two coordinators, as processes of their own with every connection through a proxy, while
 // programs are killed and paused, links cut, answers and requests lost or late, nodes and the store away, and machines
@@ -12,12 +16,18 @@ const { seeds } = chooseRounds(
   { rounds: 100, short: 2 },
   SPELL_SHORT !== undefined && SPELL_SEED === undefined ? 3 : undefined,
 )
-const lanes = new Lanes(1)
+const build = dirname(fileURLToPath(new URL('../../package', import.meta.url)))
+// Most of a schedule's time is waiting.
+const lanes = new Lanes(laneCount())
+const startedAt = systemClock.monotonic()
+const results: ScheduleResult[] = []
 
 const schedule = test.macro({
   async exec(t: ExecutionContext, seed: number) {
     t.timeout(36_000_000)
-    const { faults, story, log } = await lanes.use(() => runSchedule(seed))
+    const result = await lanes.use(() => runApart(build, seed))
+    results.push(result)
+    const { faults, story, log } = result
     t.log(`seed ${seed}: ${story}`)
     if (faults.length > 0) t.log(log.join('\n'))
     t.deepEqual(faults, [])
@@ -26,3 +36,15 @@ const schedule = test.macro({
 })
 
 for (const seed of seeds) test(schedule, seed)
+
+test.after.always('in all', (t) => {
+  const red = results.filter(({ faults }) => faults.length > 0).map(({ seed }) => seed)
+  const sum = (of: 'commits' | 'terms' | 'repeated' | 'interrupted') =>
+    results.reduce((total, { figures }) => total + figures[of], 0)
+  const minutes = Math.round((systemClock.monotonic() - startedAt) / 6_000) / 10
+  t.log(
+    `${results.length} of ${seeds.length} seeds from ${seeds[0]}, ` +
+      `${red.length === 0 ? 'none red' : `red: ${red.join(' ')}`}, ${minutes} min in ${laneCount()} lanes: ` +
+      `${sum('commits')} commits, ${sum('terms')} terms, ${sum('repeated')} runs repeated, ${sum('interrupted')} interrupted`,
+  )
+})

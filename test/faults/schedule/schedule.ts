@@ -34,8 +34,19 @@ export interface ScheduleResult {
   readonly begun: boolean
   /** What happened, for a line of print. */
   readonly story: string
+  readonly figures: ScheduleFigures
   /** The programs' last sentences. */
   readonly log: readonly string[]
+}
+
+/** 0 where the schedule broke off before it was counted. */
+export interface ScheduleFigures {
+  readonly seconds: number
+  readonly commits: number
+  readonly terms: number
+  /** Runs whose first attempt was not their last. */
+  readonly repeated: number
+  readonly interrupted: number
 }
 
 /** Fifty runs on three nodes under two coordinators, and what befalls them in the order that the seed gives. */
@@ -47,7 +58,7 @@ export async function runSchedule(seed: number): Promise<ScheduleResult> {
   const late = systemClock.timer(scheduleMs, () => broken.abort(new Error('it takes too long')))
   const schedule = new Schedule(seed, cluster, recorder, broken.signal)
   const result = (faults: readonly string[]) => ({
-    ...{ seed, faults, begun: schedule.begun, story: schedule.story },
+    ...{ seed, faults, begun: schedule.begun, story: schedule.story, figures: schedule.figures },
     log: faults.length > 0 ? cluster.lastLines(40) : [],
   })
   try {
@@ -82,7 +93,7 @@ class Schedule {
   readonly #beginning: Promise<void>
   #begun = () => {}
   #next = 0
-  #end = ''
+  #counts = { commits: 0, terms: 0, repeated: 0, interrupted: 0 }
 
   constructor(seed: number, cluster: ScheduleCluster, recorder: Recorder, signal: AbortSignal) {
     const ledger = new Ledger(join(cluster.folder, 'ledger'))
@@ -104,7 +115,13 @@ class Schedule {
 
   get story(): string {
     const times = Object.entries(this.#seconds).map(([what, seconds]) => `${what} ${seconds} s`)
-    return `${this.#told.join('; ')}. ${this.#end} (${times.join(', ')})`
+    const { commits, terms, repeated, interrupted } = this.#counts
+    const counts = `${repeated} repeated, ${interrupted} interrupted, ${terms} terms, ${commits} commits`
+    return `${this.#told.join('; ')}. ${counts} (${times.join(', ')})`
+  }
+
+  get figures(): ScheduleFigures {
+    return { seconds: seconds(this.#startedAt), ...this.#counts }
   }
 
   get seenFaults(): readonly string[] {
@@ -151,7 +168,8 @@ class Schedule {
     await this.#recorder.upTo(revision, signal)
     const audited = this.#audit()
     this.#took('checked')
-    this.#end = `${checked.repeated} repeated, ${checked.interrupted} interrupted, ${audited.terms} terms, ${audited.commits} commits`
+    const { repeated, interrupted } = checked
+    this.#counts = { repeated, interrupted, terms: audited.terms, commits: audited.commits }
     const ends = [...coordinators, ...agents].flatMap((each) => each.faults)
     return [...checked.faults, ...audited.faults, ...ends]
   }

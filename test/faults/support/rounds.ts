@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { seededRandom, systemRandom } from '../../../common/random.js'
 
 /** What a round of faults begins from: the same seed makes the same plan. */
@@ -19,6 +20,12 @@ export function chooseRounds(
   const rounds =
     SPELL_ROUNDS === undefined ? (SPELL_SHORT ? usual.short : usual.rounds) : Number(SPELL_ROUNDS)
   return { seeds: Array.from({ length: rounds }, (_, index) => first + index) }
+}
+
+/** `SPELL_LANES`: how many rounds go on at once; else as many as this machine has processors, and at most four. */
+export function laneCount(): number {
+  const { SPELL_LANES } = process.env
+  return SPELL_LANES === undefined ? Math.min(availableParallelism(), 4) : Number(SPELL_LANES)
 }
 
 /** Whole numbers and choices from one seed. */
