@@ -26,7 +26,10 @@ export const times = {
   graceMs: 500,
 } as const
 
-/** Whoever connects: `c1`, `c2`, `n1`, `n2`, `n3`, or `user`. Whoever is connected to: `etcd`, `c1`, `c2`. */
+/**
+ * Whoever connects: `c1`, `c2`, `n1`, `n2`, `n3`, or `user`. Whoever is connected to: `etcd`, `c1`, `c2`. Faults that go on
+ * side by side may cut the same link: it is whole again when each has healed what it did to it.
+ */
 export interface Links {
   cut(from: string, to: string): void
   stall(from: string, to: string): void
@@ -34,7 +37,7 @@ export interface Links {
   /** Everything that was cut or stalled. */
   healAll(): void
   readonly etcd: LinkProxy
-  /** What users, and followers that forward, connect to. */
+  /** What users connect to. Followers that forward, and whoever has an address from a coordinator, come by others. */
   readonly users: Readonly<Record<string, LinkProxy>>
 }
 
@@ -75,12 +78,15 @@ export async function startScheduleCluster(): Promise<ScheduleCluster> {
   }
   const ports = await takePorts(4)
   const etcdProxy = await startLinkProxy(etcd.port, whoIs)
-  const users = [await startLinkProxy(ports[0], whoIs), await startLinkProxy(ports[2], whoIs)] as const
+  // Users have their own: to find out who connects takes the system long where many do.
+  const isUser = () => 'user'
+  const users = [await startLinkProxy(ports[0], isUser), await startLinkProxy(ports[2], isUser)] as const
+  const forwards = [await startLinkProxy(ports[0], whoIs), await startLinkProxy(ports[2], whoIs)] as const
   const links = [await startLinkProxy(ports[1], whoIs), await startLinkProxy(ports[3], whoIs)] as const
   const proxies: Readonly<Record<string, readonly LinkProxy[]>> = {
     etcd: [etcdProxy],
-    c1: [users[0], links[0]],
-    c2: [users[1], links[1]],
+    c1: [users[0], forwards[0], links[0]],
+    c2: [users[1], forwards[1], links[1]],
   }
   const coordinator = (index: 0 | 1) =>
     new Kept(
@@ -90,7 +96,7 @@ export async function startScheduleCluster(): Promise<ScheduleCluster> {
           ...{ id: `c${index + 1}`, clusterName: 'faults', storeDir, tls: trust('coordinator:c') },
           ...{ dataDir: join(folder, `c${index + 1}`), leaseTtlSeconds: times.leaseTtlSeconds },
           userListen: local(ports[2 * index]),
-          userAddress: local(users[index].port),
+          userAddress: local(forwards[index].port),
           agentListen: local(ports[2 * index + 1]),
           agentAddress: local(links[index].port),
           etcd: { endpoints: [local(etcdProxy.port)], prefix: keys.prefix },
@@ -150,18 +156,33 @@ function makeLinks(
   etcd: LinkProxy,
   users: Readonly<Record<string, LinkProxy>>,
 ): Links {
-  const touched = new Map<string, readonly [string, string]>()
-  const each = (from: string, to: string, action: (proxy: LinkProxy) => void) => {
-    touched.set(`${from} ${to}`, [from, to])
+  const harms = new Map<string, { readonly from: string; readonly to: string; count: number }>()
+  const harm = (from: string, to: string) => {
+    const known = harms.get(`${from} ${to}`) ?? { from, to, count: 0 }
+    harms.set(`${from} ${to}`, known)
+    return known
+  }
+  const each = (to: string, action: (proxy: LinkProxy) => void) => {
     for (const proxy of proxies[to] ?? []) action(proxy)
   }
-  const heal = (from: string, to: string) => each(from, to, (proxy) => proxy.heal(from))
   return {
-    ...{ etcd, users, heal },
-    cut: (from, to) => each(from, to, (proxy) => proxy.cut(from)),
-    stall: (from, to) => each(from, to, (proxy) => proxy.stall(from)),
+    ...{ etcd, users },
+    cut(from, to) {
+      harm(from, to).count += 1
+      each(to, (proxy) => proxy.cut(from))
+    },
+    stall(from, to) {
+      harm(from, to).count += 1
+      each(to, (proxy) => proxy.stall(from))
+    },
+    heal(from, to) {
+      const known = harm(from, to)
+      known.count = Math.max(0, known.count - 1)
+      if (known.count === 0) each(to, (proxy) => proxy.heal(from))
+    },
     healAll() {
-      for (const [from, to] of touched.values()) heal(from, to)
+      for (const { from, to } of harms.values()) each(to, (proxy) => proxy.heal(from))
+      harms.clear()
     },
   }
 }

@@ -13,6 +13,8 @@ export interface Planned {
   readonly chance: Chance
   /** Milliseconds from the end of the one before. */
   readonly afterMs: number
+  /** Nothing else befalls anybody meanwhile. */
+  readonly alone: boolean
 }
 
 export interface Plan {
@@ -45,7 +47,11 @@ function lane(
     const name = names[at] ?? ''
     const fault = kinds[name]
     const own = new Chance(chance.between(0, 2 ** 31))
-    if (fault) planned.push({ name, fault, chance: own, afterMs: chance.between(100, 800) })
+    if (!fault) continue
+    planned.push({
+      ...{ name, fault, chance: own, afterMs: chance.between(100, 800) },
+      alone: name === 'lose-node-with-leader',
+    })
   }
   return planned
 }

@@ -15,6 +15,7 @@ import { Ledger, runOf } from './ledger.js'
 import { type Planned, planOf, workCount } from './plan.js'
 import { Recorder } from './recorder.js'
 import { Scene } from './scene.js'
+import { Turns } from './turns.js'
 import { Watcher } from './watcher.js'
 import { gateOf } from './work.js'
 
@@ -87,6 +88,7 @@ class Schedule {
   readonly #runIds: number[] = []
   readonly #watchers: Watcher[] = []
   readonly #steering: Promise<void>[] = []
+  readonly #turns = new Turns()
   readonly #told: string[] = []
   readonly #startedAt = systemClock.monotonic()
   readonly #seconds: Record<string, number> = {}
@@ -214,11 +216,13 @@ class Schedule {
   }
 
   async #befall(lane: readonly Planned[]): Promise<void> {
-    for (const { name, fault, chance, afterMs } of lane) {
+    for (const { name, fault, chance, afterMs, alone } of lane) {
       await this.#scene.sleep(afterMs)
-      const beganAt = systemClock.monotonic()
-      const told = await fault(this.#scene, chance)
-      this.#told.push(`${name} (${seconds(beganAt)} s): ${told}`)
+      await this.#turns.take(alone, async () => {
+        const beganAt = systemClock.monotonic()
+        const told = await fault(this.#scene, chance)
+        this.#told.push(`${name} (${seconds(beganAt)} s): ${told}`)
+      })
     }
   }
 
