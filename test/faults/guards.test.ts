@@ -1,9 +1,8 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { runApart } from './schedule/apart.js'
+import { build, copyBuild } from './schedule/build-copy.js'
 import { type Guard, guards, without } from './schedule/guards.js'
 import { planOf } from './schedule/plan.js'
 import { chooseRounds, Lanes, laneCount } from './support/rounds.js'
@@ -11,7 +10,6 @@ import { chooseRounds, Lanes, laneCount } from './support/rounds.js'
 // The schedules find what they are for: in a copy of the programs one guard after another is taken away, and one of the
 // first twenty seeds must show it. Those seeds come first whose schedules hold what the guard is against.
 
-const build = dirname(fileURLToPath(new URL('../../package', import.meta.url)))
 const lanes = new Lanes(laneCount())
 const { seeds } = chooseRounds({ rounds: 20, short: 20 }, 1)
 
@@ -26,12 +24,14 @@ const showsItsAbsence = test.macro({
   async exec(t: ExecutionContext, guard: Guard) {
     t.timeout(36_000_000)
     await lanes.use(async () => {
-      const copy = copyOfBuild(t)
-      const file = join(copy, guard.file)
-      writeFileSync(file, without(guard, readFileSync(file, 'utf8')))
+      const copy = await copyBuild((folder) => {
+        const file = join(folder, guard.file)
+        writeFileSync(file, without(guard, readFileSync(file, 'utf8')))
+      })
+      t.teardown(copy.remove)
       const green: number[] = []
       for (const seed of seedsFor(guard)) {
-        const { faults, story, begun } = await runApart(copy, seed)
+        const { faults, story, begun } = await runApart(copy.folder, seed)
         if (!begun) return t.fail(`the programs do not work at all without it: ${faults.join('; ')}`)
         if (faults.length > 0) {
           for (const fault of faults.slice(0, 5)) t.log(`red at seed ${seed}: ${fault.slice(0, 300)}`)
@@ -59,18 +59,6 @@ test.after.always('in all', (t) => {
 })
 
 const afterGreen = (seeds: readonly number[]) => (seeds.length > 0 ? ` after ${seeds.join(' ')}` : '')
-
-/** Below a folder like the project's, with the same packages. */
-function copyOfBuild(t: ExecutionContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'spell-guard-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const root = dirname(build)
-  for (const name of ['node_modules', 'proto', 'package.json'])
-    symlinkSync(join(root, name), join(folder, name))
-  const copy = join(folder, 'dist')
-  cpSync(build, copy, { recursive: true })
-  return copy
-}
 
 function seedsFor({ shownBy }: Guard): readonly number[] {
   const fits = (seed: number) =>

@@ -1,8 +1,7 @@
-import { dirname } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { systemClock } from '../../common/clock.js'
 import { runApart } from './schedule/apart.js'
+import { type BuildCopy, copyBuild } from './schedule/build-copy.js'
 import type { ScheduleResult } from './schedule/schedule.js'
 import { chooseRounds, Lanes, laneCount } from './support/rounds.js'
 
@@ -16,16 +15,16 @@ const { seeds } = chooseRounds(
   { rounds: 100, short: 2 },
   SPELL_SHORT !== undefined && SPELL_SEED === undefined ? 3 : undefined,
 )
-const build = dirname(fileURLToPath(new URL('../../package', import.meta.url)))
 // Most of a schedule's time is waiting.
 const lanes = new Lanes(laneCount())
 const startedAt = systemClock.monotonic()
 const results: ScheduleResult[] = []
+const copy: Promise<BuildCopy> = copyBuild()
 
 const schedule = test.macro({
   async exec(t: ExecutionContext, seed: number) {
     t.timeout(36_000_000)
-    const result = await lanes.use(() => runApart(build, seed))
+    const result = await lanes.use(async () => runApart((await copy).folder, seed))
     results.push(result)
     const { faults, story, log } = result
     t.log(`seed ${seed}: ${story}`)
@@ -37,7 +36,9 @@ const schedule = test.macro({
 
 for (const seed of seeds) test(schedule, seed)
 
-test.after.always('in all', (t) => {
+test.after.always('in all', async (t) => {
+  const { remove } = await copy
+  remove()
   const red = results.filter(({ faults }) => faults.length > 0).map(({ seed }) => seed)
   const sum = (of: 'commits' | 'terms' | 'repeated' | 'interrupted') =>
     results.reduce((total, { figures }) => total + figures[of], 0)

@@ -116,8 +116,8 @@ async function losePower(...[scene, chance]: Parameters<Fault>): Promise<string>
 async function losePowerAfterReports(...[scene, chance]: Parameters<Fault>): Promise<string> {
   const { machine, kept } = await scene.busiest()
   let lost = 0
-  const failpoint = { name: 'reports-sent', nth: chance.between(1, 6) }
-  const reached = await kept.untilPoint(failpoint, 5_000, async () => {
+  const failpoint = { name: 'reports-sent', nth: chance.between(1, 3) }
+  const reached = await kept.untilPoint(failpoint, 8_000, async () => {
     // What was sent arrives meanwhile.
     await scene.sleep(400)
     lost = await cutPower(scene, machine)
