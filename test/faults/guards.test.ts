@@ -14,8 +14,10 @@ const lanes = new Lanes(laneCount())
 const { seeds } = chooseRounds({ rounds: 20, short: 20 }, 1)
 
 const wanted = process.env.SPELL_GUARD
-const chosen = guards
-  .filter(({ name }) => wanted === undefined || name.includes(wanted))
+const fitting = guards.filter(({ name }) => wanted === undefined || name.includes(wanted))
+if (fitting.length === 0)
+  throw new Error(`No guard's name holds "${wanted}": ${guards.map(({ name }) => name).join(', ')}.`)
+const chosen = fitting
   // In the short form it is only seen to that each guard is still there to be taken away: a schedule takes half a minute.
   .filter(() => process.env.SPELL_SHORT === undefined)
 const table: string[] = []

@@ -25,7 +25,10 @@ export function chooseRounds(
 /** `SPELL_LANES`: how many rounds go on at once; else as many as this machine has processors, and at most four. */
 export function laneCount(): number {
   const { SPELL_LANES } = process.env
-  return SPELL_LANES === undefined ? Math.min(availableParallelism(), 4) : Number(SPELL_LANES)
+  if (SPELL_LANES === undefined) return Math.min(availableParallelism(), 4)
+  if (!/^[1-9]\d*$/.test(SPELL_LANES))
+    throw new Error(`SPELL_LANES is a number from 1 on, not "${SPELL_LANES}".`)
+  return Number(SPELL_LANES)
 }
 
 /** Whole numbers and choices from one seed. */
