@@ -44,6 +44,7 @@ export class Machine {
     mkdirSync(join(folder, 'data'), { mode: 0o700 })
     this.#writeBoot()
     this.#writeSuspended()
+    this.slowDisk(0)
     const shim = new URL(`machine-shim.js?folder=${encodeURIComponent(folder)}`, import.meta.url)
     const script = 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"'
     this.agent = new Program({
@@ -92,6 +93,11 @@ export class Machine {
   addSuspend(ms: number): void {
     this.#suspendedMs += ms
     this.#writeSuspended()
+  }
+
+  /** Whatever the journal syncs takes so much longer from now on. */
+  slowDisk(ms: number): void {
+    writeFileSync(join(this.#folder, 'slow'), String(ms))
   }
 
   /** Nothing of it is left. */

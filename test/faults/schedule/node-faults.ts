@@ -112,17 +112,24 @@ async function losePower(...[scene, chance]: Parameters<Fault>): Promise<string>
   return `${machine.name} without power for ${ms} ms, ${lost} ran`
 }
 
-/** In the moment in which the leader has learned something that the node has just learned itself. */
+/** All disks are slow; whose report the leader is the first to take in loses power in that moment. */
 async function losePowerAfterReports(...[scene, chance]: Parameters<Fault>): Promise<string> {
-  const { machine, kept } = await scene.busiest()
-  let lost = 0
-  const failpoint = { name: 'reports-sent', nth: chance.between(1, 3) }
-  const reached = await kept.untilPoint(failpoint, 8_000, async () => {
-    // What was sent arrives meanwhile.
-    await scene.sleep(400)
-    lost = await cutPower(scene, machine)
-  })
-  return `${machine.name} ${reached ? `without power at its ${failpoint.nth}. report, ${lost} ran` : 'made no report'}`
+  const { machines, agents } = scene.cluster
+  const ms = chance.between(200, 600)
+  try {
+    for (const machine of machines) machine.slowDisk(ms)
+    const name = await scene.within(patienceMs, scene.nextReport())
+    const index = machines.findIndex((machine) => machine.name === name)
+    const [machine, kept] = [machines[index], agents[index]]
+    if (!machine || !kept) return `disks slow by ${ms} ms, and no report`
+    let lost = 0
+    await kept.down('SIGKILL', async () => {
+      lost = await cutPower(scene, machine)
+    })
+    return `${machine.name} without power at a report, its disk slow by ${ms} ms, ${lost} ran`
+  } finally {
+    for (const machine of machines) machine.slowDisk(0)
+  }
 }
 
 async function suspend(...[scene]: Parameters<Fault>): Promise<string> {

@@ -151,6 +151,23 @@ export class Scene {
     return new Map(here.map(({ id, attempt, appliedReport }) => [`${id}.${attempt}`, appliedReport]))
   }
 
+  /** The name of the node of which the leader is the next to have taken in a report. */
+  async nextReport(): Promise<string | undefined> {
+    const { keys } = this.cluster
+    const known = new Map<number, number>()
+    let name: string | undefined
+    await this.recorder.next(({ key, value }) => {
+      const run = parseRunKey(keys, key)
+      if (run?.part !== 'status' || value === undefined) return false
+      const { attempt, appliedReport, nodeId } = decodeStatus(value, key)
+      const [before, now] = [known.get(run.runId), attempt * 1_000 + appliedReport]
+      known.set(run.runId, now)
+      name = nodeId
+      return appliedReport > 0 && now > (before ?? 0)
+    }, this.signal)
+    return name
+  }
+
   /** Of whoever has it there and not in the agent's own way: `away` while it is gone. */
   moveStore(where: 'away' | 'back'): void {
     const { folder, storeDir } = this.cluster
