@@ -28,6 +28,7 @@ const schedule = test.macro({
     results.push(result)
     const { faults, story, log } = result
     t.log(`seed ${seed}: ${story}`)
+    for (const fault of faults) t.log(fault)
     if (faults.length > 0) t.log(log.join('\n'))
     t.deepEqual(faults, [])
   },

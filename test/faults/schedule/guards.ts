@@ -8,6 +8,8 @@ export interface Guard {
   readonly instead: string
   /** Kinds of faults in which something depends on it. */
   readonly shownBy: readonly string[]
+  /** What the checks say without it, so that trouble of another kind is not taken for it. */
+  readonly seenAs: RegExp
 }
 
 export const guards: readonly Guard[] = [
@@ -17,6 +19,7 @@ export const guards: readonly Guard[] = [
     text: "{ kind: 'createRevision', key: keys.leader, equals: leadership.createRevision },",
     instead: '',
     shownBy: ['stale-request'],
+    seenAs: /term \d+ wrote|commit \d+ follows/,
   },
   {
     name: 'a transaction compares the commit record',
@@ -24,6 +27,7 @@ export const guards: readonly Guard[] = [
     text: 'unchanged(keys.commit, this.#stored.value),',
     instead: '',
     shownBy: ['late-requests'],
+    seenAs: /commit \d+ follows|term \d+ wrote|went from|counter/,
   },
   {
     name: 'of an unknown outcome the commit record is read',
@@ -31,6 +35,7 @@ export const guards: readonly Guard[] = [
     text: 'return this.#resolve(next);',
     instead: "return 'done';",
     shownBy: ['lose-request'],
+    seenAs: /./,
   },
   {
     name: 'a winner has read back the key with its own lease',
@@ -38,6 +43,7 @@ export const guards: readonly Guard[] = [
     text: 'if (entry?.leaseId !== candidacy.leaseId)',
     instead: 'if (entry === undefined)',
     shownBy: ['race-election'],
+    seenAs: /term \d+ wrote|commit \d+ follows|went from/,
   },
   {
     name: 'a leader ends with its lease, by its own clock',
@@ -45,6 +51,7 @@ export const guards: readonly Guard[] = [
     text: 'if (now >= this.#validUntil) {',
     instead: 'if (false) {',
     shownBy: ['lose-node-with-leader'],
+    seenAs: /still ran on .* after it was given up/,
   },
   {
     name: 'a request id answers the run that it made',
@@ -52,6 +59,7 @@ export const guards: readonly Guard[] = [
     text: 'return known?.runId;',
     instead: 'return undefined;',
     shownBy: ['cut-users-answers', 'kill-leader', 'kill-after-commit'],
+    seenAs: /the ids are not|the list has|did the work of|was answered/,
   },
   {
     name: 'reports of the current attempt alone are taken in',
@@ -59,6 +67,7 @@ export const guards: readonly Guard[] = [
     text: 'if (!entry || !isCurrent(entry, id, sender.nodeId)) {',
     instead: 'if (!entry) {',
     shownBy: ['lose-node', 'suspend', 'sleep-before-saving'],
+    seenAs: /^(run|outputs of run|the outputs) |took report|went from/,
   },
   {
     name: 'logs of the current attempt alone are kept',
@@ -66,6 +75,7 @@ export const guards: readonly Guard[] = [
     text: 'if (!call.leader.isCurrentAttempt(id, call.nodeId)) return { id, durableBytes: 0, refused: true };',
     instead: '',
     shownBy: ['lose-node', 'suspend'],
+    seenAs: /the log of attempt \S+ grew/,
   },
   {
     name: 'outputs of the current attempt alone are stored',
@@ -73,6 +83,7 @@ export const guards: readonly Guard[] = [
     text: "if (!call.leader.isCurrentAttempt(id, call.nodeId)) throw new RpcError('FAILED_PRECONDITION'",
     instead: "if (false) throw new RpcError('FAILED_PRECONDITION'",
     shownBy: ['sleep-before-saving'],
+    seenAs: /outputs of attempt \S+ came/,
   },
   {
     name: 'devices are free when their agent has said so',
@@ -80,6 +91,7 @@ export const guards: readonly Guard[] = [
     text: 'report.released ? release(counted, report.id.attempt) : counted',
     instead: 'release(counted, report.id.attempt)',
     shownBy: [],
+    seenAs: /was promised to|found its device/,
   },
   {
     name: 'a report is on the disk before it is sent',
@@ -88,6 +100,7 @@ export const guards: readonly Guard[] = [
     instead:
       "this.#parts.onReport(report); await this.#parts.journal.append('report', this.id, encodeReport({ report, atMs }));",
     shownBy: ['lose-power-after-reports'],
+    seenAs: /lost report \d+/,
   },
   {
     name: 'a node ends in time what may be repeated elsewhere',
@@ -95,6 +108,7 @@ export const guards: readonly Guard[] = [
     text: "if (!replaceable || attempt.released || attempt.progress === 'over')",
     instead: 'if (true)',
     shownBy: ['lose-node', 'lose-node-with-leader'],
+    seenAs: /still ran on .* after it was given up/,
   },
 ]
 

@@ -29,7 +29,9 @@ export const nodeFaults: Readonly<Record<string, Fault>> = {
 
 /** The leader looks each second; a busy machine may be late with everything. */
 const lostMs = times.lostAfterMs + 2_500
-const patienceMs = 5_000
+/** For what must come to its end by itself and goes on for good where it does not. */
+const patienceMs = 20_000
+const reportMs = 5_000
 
 async function loseNode(...[scene, chance]: Parameters<Fault>): Promise<string> {
   const { machine } = await scene.busiest()
@@ -118,7 +120,7 @@ async function losePowerAfterReports(...[scene, chance]: Parameters<Fault>): Pro
   const ms = chance.between(200, 600)
   try {
     for (const machine of machines) machine.slowDisk(ms)
-    const name = await scene.within(patienceMs, scene.nextReport())
+    const name = await scene.within(reportMs, scene.nextReport())
     const index = machines.findIndex((machine) => machine.name === name)
     const [machine, kept] = [machines[index], agents[index]]
     if (!machine || !kept) return `disks slow by ${ms} ms, and no report`
