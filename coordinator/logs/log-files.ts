@@ -1,5 +1,5 @@
 import { close, constants, fdatasync, fstat, open, write } from 'node:fs'
-import { open as openHandle } from 'node:fs/promises'
+import { type FileHandle, open as openHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { type AttemptId, attemptKey } from '../../proto/model/attempt.js'
@@ -92,9 +92,11 @@ export class LogFiles {
     const folder = this.#folderOf(id)
     try {
       const file = await openIfThere(join(folder, `${attemptKey(id)}.log`))
-      const size = file ? (await file.stat()).size : 0
-      const packed = size >= packedBytes ? undefined : await this.#packs.find(folder, id)
-      if (packed && packed.length > size) {
+      const packed = await this.#longerInPack(folder, id, file).catch(async (error: unknown) => {
+        await file?.close()
+        throw error
+      })
+      if (packed) {
         await file?.close()
         return inMemory(packed)
       }
@@ -104,6 +106,12 @@ export class LogFiles {
     }
     await this.#parts.checkPresent()
     return undefined
+  }
+
+  async #longerInPack(folder: string, id: AttemptId, file: FileHandle | undefined) {
+    const size = file ? (await file.stat()).size : 0
+    const packed = size >= packedBytes ? undefined : await this.#packs.find(folder, id)
+    return packed && packed.length > size ? packed : undefined
   }
 
   /** Those of a log that is not open. */

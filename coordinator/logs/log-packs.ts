@@ -54,7 +54,7 @@ interface ActivePack {
  */
 export class LogPacks {
   readonly #active = new Map<string, ActivePack>()
-  readonly #indexes = new LRUCache<string, Promise<Map<string, Place>>>({ max: most.indexed })
+  readonly #indexes = new LRUCache<string, Promise<Map<string, Place> | undefined>>({ max: most.indexed })
   readonly #synced: () => void
 
   constructor(synced: () => void) {
@@ -90,7 +90,7 @@ export class LogPacks {
 
   /** What is durable of that attempt's beginning; undefined: nothing here. */
   async find(folder: string, id: AttemptId): Promise<Buffer | undefined> {
-    const place = (await this.#index(folder)).get(attemptKey(id))
+    const place = (await this.#index(folder))?.get(attemptKey(id))
     if (!place) return undefined
     const file = await openHandle(place.path, constants.O_RDONLY | O_NOFOLLOW)
     try {
@@ -108,14 +108,16 @@ export class LogPacks {
     await this.#endOldest(0)
   }
 
-  #index(folder: string): Promise<Map<string, Place>> {
+  #index(folder: string): Promise<Map<string, Place> | undefined> {
     const known = this.#indexes.get(folder)
     if (known) return known
     const index = readIndex(folder)
     this.#indexes.set(folder, index)
-    index.catch(() => {
+    const drop = () => {
       if (this.#indexes.peek(folder) === index) this.#indexes.delete(folder)
-    })
+    }
+    // A folder that is not there may be one whose store is away: what is in it shows when it is back.
+    index.then((found) => found ?? drop(), drop)
     return index
   }
 
@@ -141,12 +143,14 @@ function note(index: Map<string, Place>, id: AttemptId, place: Place): void {
   if (place.length > (index.get(key)?.length ?? 0)) index.set(key, place)
 }
 
-async function readIndex(folder: string): Promise<Map<string, Place>> {
+/** undefined: there is no such folder. */
+async function readIndex(folder: string): Promise<Map<string, Place> | undefined> {
   const index = new Map<string, Place>()
   const names = await readdir(folder).catch((error: unknown) => {
-    if (systemCode(error) === 'ENOENT') return []
+    if (systemCode(error) === 'ENOENT') return undefined
     throw error
   })
+  if (!names) return undefined
   for (const name of names.filter((one) => one.endsWith('.pack'))) {
     const path = join(folder, name)
     const file = await openHandle(path, constants.O_RDONLY | O_NOFOLLOW)

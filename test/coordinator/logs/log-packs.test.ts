@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { systemClock } from '../../../common/clock.js'
@@ -73,6 +73,17 @@ test('the next leader finds what was packed, and goes on with it', async (t) => 
   const last = open(t, directory).logs
   t.deepEqual(await readAll(last, 999), Buffer.concat([lineOf(999), Buffer.from('more')]))
   t.deepEqual(await readAll(last, 1004), lineOf(1004))
+})
+
+test('who asks while the store is away makes nobody forget what was packed', async (t) => {
+  const { logs, directory } = await makeLogs(t)
+  await writeLines(logs, 1, 5)
+  await logs.forget()
+  await rename(directory, `${directory}.away`)
+  t.is(await logs.length(log(2)), 0)
+  await rename(`${directory}.away`, directory)
+  t.is(await logs.length(log(2)), lineOf(2).length)
+  t.deepEqual(await readAll(logs, 2), lineOf(2))
 })
 
 test('a leader that was deposed spoils nothing of what its successor packs', async (t) => {
