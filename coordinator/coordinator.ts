@@ -1,12 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { join } from 'node:path'
 import type { Clock } from '../common/clock.js'
 import { invariant, messageOf, RpcError } from '../common/errors.js'
 import type { Failpoints } from '../common/failpoint.js'
 import type { Log } from '../common/log.js'
 import type { Random } from '../common/random.js'
-import { DirectoryStore } from '../spellfs/directory-store.js'
-import { markDirectoryStore } from '../spellfs/store-mark.js'
 import { aborted } from './aborted.js'
 import type { AuditLog } from './audit/audit-log.js'
 import { makeAuditLog } from './audit/make-audit-log.js'
@@ -16,11 +13,11 @@ import { downloadServerOf, listenForDownloads } from './downloads/from-settings.
 import { Endpoints } from './endpoints.js'
 import { etcdOf } from './etcd-of.js'
 import { gaugesOf } from './gauges.js'
+import { makeStores, type Stores } from './home/stores.js'
 import { joinFactsOf } from './join-facts.js'
 import { keepingParts } from './keeping-parts.js'
 import type { Trust } from './leader/authority.js'
 import { withPort } from './listen-address.js'
-import { DirectoryLogStore, defaultLogStoreSettings } from './logs/directory-log-store.js'
 import { type Member, Members } from './members.js'
 import { meteredLogs, reportFailures } from './metered.js'
 import { Metrics } from './metrics.js'
@@ -64,8 +61,7 @@ export class Coordinator {
   readonly #keys: Keys
   readonly #trust: Trust
   readonly #watch: LeaderWatch
-  readonly #store: DirectoryStore
-  readonly #logs: DirectoryLogStore
+  readonly #stores: Stores
   readonly #lines = new RunLines()
   readonly #metrics: Metrics
   readonly #audit: AuditLog
@@ -93,19 +89,13 @@ export class Coordinator {
       { pollMs: leaderPollMs },
       { etcd: this.#etcd, keys: this.#keys, clock, log },
     )
-    this.#store = new DirectoryStore(
-      { directory: settings.storeDir, cluster: settings.clusterName },
+    this.#stores = makeStores(settings, {
       clock,
-      () => this.#metrics.storeFailed('objects'),
-    )
-    this.#logs = new DirectoryLogStore(
-      { ...defaultLogStoreSettings, directory: join(settings.storeDir, '.spell/logs') },
-      {
-        clock,
-        checkPresent: () => this.#store.checkPresent(),
-        synced: () => this.#metrics.logSynced(),
-      },
-    )
+      log,
+      addressOf: async (id) => await this.#members?.agentAddressOf(id),
+      failed: () => this.#metrics.storeFailed('objects'),
+      logSynced: () => this.#metrics.logSynced(),
+    })
     this.#metricsServer = new MetricsServer({
       registry: this.#metrics.registry,
       trouble: () => (this.#leading().kind === 'nobody' ? 'no leader' : undefined),
@@ -149,7 +139,7 @@ export class Coordinator {
     await this.#audit.close()
     this.#watch.stop()
     await this.#members?.stop()
-    await this.#logs.close().catch((error: unknown) => {
+    await this.#stores.close().catch((error: unknown) => {
       this.#parts.log.warn('Logs could not be closed', { reason: messageOf(error) })
     })
     await this.#metricsServer.close()
@@ -187,11 +177,7 @@ export class Coordinator {
     const end = () => leadership.lose('it is being stopped')
     signal.addEventListener('abort', end, { once: true })
     try {
-      // Another leader may have written to the store since this one led last.
-      await this.#logs.forget()
-      this.#store.removeLeftovers().catch((error: unknown) => {
-        this.#parts.log.debug('The store was not tidied up', { reason: messageOf(error) })
-      })
+      await this.#stores.leads(leadership)
       const term = await startTerm(this.#settings, this.#termParts(), leadership)
       this.#term = term
       this.#unfit = undefined
@@ -249,8 +235,9 @@ export class Coordinator {
       log,
       notYet,
       tls: readTls(this.#settings.tls),
-      store: this.#store,
-      logs: meteredLogs(this.#logs, this.#metrics),
+      store: this.#stores.objects,
+      logs: meteredLogs(this.#stores.logs, this.#metrics),
+      served: this.#stores.served,
       lines: this.#lines,
       maxObjectBytes: this.#settings.limits.maxObjectBytes,
       leading: () => this.#leading(),
@@ -275,6 +262,7 @@ export class Coordinator {
       serve: (files) => {
         this.#endpoints.serve(files)
         this.#downloads?.serve(files)
+        this.#stores.show(files)
       },
       showToEtcd: (files) => this.#etcd.show(files),
     })
@@ -299,14 +287,14 @@ export class Coordinator {
       ...this.#parts,
       etcd: this.#etcd,
       keys: this.#keys,
-      store: this.#store,
+      store: this.#stores.objects,
       trust: this.#trust,
       userAddresses: () => this.#coordinators().map(({ userAddress }) => userAddress),
       recordVersions: () => this.#members?.recordVersions(),
       coordinatorAddresses: () => this.#coordinators().map(({ agentAddress }) => agentAddress),
       takeLines: this.#lines.take.bind(this.#lines),
       committed: this.#metrics.committed.bind(this.#metrics),
-      markStore: () => markDirectoryStore(this.#settings.storeDir, this.#settings.clusterName),
+      markStore: () => this.#stores.mark(),
     }
   }
 }

@@ -5,6 +5,9 @@ import type { ObjectStore } from '../spellfs/object-store.js'
 import type { AuditLog } from './audit/audit-log.js'
 import { CodeObjects } from './files/code-objects.js'
 import { ResourceFiles } from './files/resource-files.js'
+import { logHandlers } from './home/serve-logs.js'
+import { objectHandlers } from './home/serve-objects.js'
+import type { Served } from './home/served.js'
 import type { Leader } from './leader.js'
 import type { LogStore } from './logs/log-store.js'
 import { accountHandlers } from './rpc/account-handlers.js'
@@ -18,8 +21,7 @@ import { type KeepingParts, keepingHandlers } from './rpc/keeping-handlers.js'
 import type { Leading } from './rpc/leading.js'
 import { logSteering } from './rpc/log-steering.js'
 import { nodeAdminHandlers } from './rpc/node-admin-handlers.js'
-import type { NodeCall } from './rpc/node-call.js'
-import { makeNodeEndpoint } from './rpc/node-endpoint.js'
+import { type MemberCall, makeNodeEndpoint } from './rpc/node-endpoint.js'
 import { nodeHandlers } from './rpc/node-handlers.js'
 import { peopleHandlers } from './rpc/people-handlers.js'
 import { projectHandlers } from './rpc/project-handlers.js'
@@ -40,6 +42,8 @@ export interface EndpointsParts {
   readonly tls: TlsFiles
   readonly store: ObjectStore
   readonly logs: LogStore
+  /** What other coordinators are given; undefined: the store is not at home here. */
+  readonly served: Served | undefined
   readonly lines: RunLines
   /** What submissions are refused by name for. */
   readonly notYet: readonly Rule[]
@@ -56,7 +60,7 @@ export interface EndpointsParts {
 /** The two ports of a coordinator. They stay open while it gains and loses the lead. */
 export class Endpoints {
   readonly users: UserEndpoint
-  readonly nodes: Endpoint<NodeCall>
+  readonly nodes: Endpoint<MemberCall>
   readonly #userCredentials: RenewableCredentials
   readonly #nodeCredentials: RenewableCredentials
 
@@ -98,6 +102,7 @@ export class Endpoints {
       ...parts,
       observe: count,
       handlers: nodeHandlers({ logs, store, objects }),
+      coordinatorHandlers: { ...objectHandlers(parts.served), ...logHandlers(parts.served) },
     })
   }
 

@@ -6,7 +6,7 @@ import type { Etcd } from './store/etcd.js'
 
 /** What a coordinator brings to the service `Keeping`, beside what it knows while it leads. */
 export function keepingParts(
-  { storeDir, clusterKeyFile }: CoordinatorSettings,
+  { storeDir, storeHome, clusterKeyFile }: CoordinatorSettings,
   parts: {
     readonly etcd: Pick<Etcd, 'snapshot'>
     readonly audit: Pick<AuditLog, 'read'>
@@ -17,7 +17,8 @@ export function keepingParts(
     snapshot: (signal) => parts.etcd.snapshot(signal),
     audit: (count, wanted) => parts.audit.read(count, wanted),
     now: () => parts.clock.now(),
-    storeDirectory: storeDir,
+    storeDirectory: storeDir ?? '',
+    storeHome: storeHome ?? '',
     clusterKeyFile: clusterKeyFile ?? '',
   }
 }

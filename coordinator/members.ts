@@ -63,6 +63,12 @@ export class Members {
     return [this.#self, ...(this.#others ?? []).map(({ records: _, ...member }) => member)]
   }
 
+  /** Where a coordinator answers nodes and other coordinators; undefined: it is not on the list, or that was never read. */
+  async agentAddressOf(id: string): Promise<string | undefined> {
+    if (!this.#others) await this.#round
+    return this.#others?.find((member) => member.id === id)?.agentAddress
+  }
+
   /** The highest version of records that each of them reads; undefined: the list was not read yet. */
   recordVersions(): readonly number[] | undefined {
     return this.#others && [this.#parts.recordVersion, ...this.#others.map(({ records }) => records)]

@@ -25,6 +25,8 @@ export interface ChannelSettings {
   readonly token?: string
   /** How often a quiet connection is proven alive, in milliseconds; 20,000 when left out. */
   readonly keepaliveMs?: number
+  /** Never through a proxy: coordinators reach one another directly. */
+  readonly direct?: true
   readonly clock?: Clock
 }
 
@@ -65,7 +67,10 @@ export class Channel {
   constructor(settings: ChannelSettings) {
     this.#token = settings.token
     this.#clock = settings.clock ?? systemClock
-    const options = channelOptions(settings.keepaliveMs ?? 20_000, maxMessageBytes)
+    const options = {
+      ...channelOptions(settings.keepaliveMs ?? 20_000, maxMessageBytes),
+      ...(settings.direct && { 'grpc.enable_http_proxy': 0 }),
+    }
     this.#connections = new Connections(settings.addresses, settings.tls, options, this.#clock)
   }
 

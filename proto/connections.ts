@@ -50,6 +50,8 @@ export class Connections {
 
   /** Resolves when a connection is there or was refused: a call on it tells which. `late`: neither in this time. */
   async settled(withinMs: number, signal: AbortSignal): Promise<'settled' | 'late'> {
+    const current = this.#client(this.#current)
+    if (current.getChannel().getConnectivityState(false) === connectivityState.READY) return 'settled'
     const over = new AbortController()
     const late = this.#clock
       .sleep(withinMs, AbortSignal.any([over.signal, signal]))

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { checkServerIdentity } from 'node:tls'
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { type ChannelOptions, Client, credentials } from '@grpc/grpc-js'
 import { isLoopback } from '../common/proxy.js'
 
@@ -9,6 +9,8 @@ export interface TlsIdentity {
   readonly ca: string
   readonly certificate?: string
   readonly key?: string
+  /** Whose certificate the server must show, by its common name, beside one for its address. */
+  readonly holder?: string
 }
 
 /** Sent instead of an address, which may not be a name of a server in TLS (RFC 6066, 3). */
@@ -22,11 +24,19 @@ export function secureClient(address: string, tls: TlsIdentity, options: Channel
     tls.ca === '' ? null : Buffer.from(tls.ca),
     tls.key === undefined ? null : Buffer.from(tls.key),
     tls.certificate === undefined ? null : Buffer.from(tls.certificate),
-    isAddress ? { checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate) } : {},
+    {
+      checkServerIdentity: (name, certificate) =>
+        checkServerIdentity(isAddress ? host : name, certificate) ?? checkHolder(tls, certificate),
+    },
   )
   const name = isAddress ? { 'grpc.ssl_target_name_override': nameForAddresses } : {}
   const proxy = isLoopback(host) ? { 'grpc.enable_http_proxy': 0 } : {}
   return new Client(address, secrets, { ...options, ...name, ...proxy })
+}
+
+function checkHolder({ holder }: TlsIdentity, { subject }: PeerCertificate): Error | undefined {
+  if (holder === undefined || subject.CN === holder) return undefined
+  return new Error(`The certificate shown is that of ${subject.CN}, not that of ${holder}.`)
 }
 
 /** For every connection that a program of ours opens. */

@@ -95,7 +95,9 @@ function backupSentence(path: string, { facts, bytes, status }: Backup): string 
 
 function besides({ facts }: Backup): string {
   const key = facts.clusterKeyFile ? `, and its key, ${facts.clusterKeyFile}` : ''
-  return `Not in it, and needed beside it: the cluster's store, ${facts.storeDirectory}${key}. The file lets whoever has it into the cluster's accounts: keep it as safe as those.`
+  const home = facts.storeHome ? ` (of the coordinator ${facts.storeHome})` : ''
+  const store = facts.storeDirectory || 'a folder named in its settings'
+  return `Not in it, and needed beside it: the cluster's store, ${store}${home}${key}. The file lets whoever has it into the cluster's accounts: keep it as safe as those.`
 }
 
 function backupJson(path: string, { facts, bytes, status }: Backup): string {
@@ -107,7 +109,8 @@ function backupJson(path: string, { facts, bytes, status }: Backup): string {
     cluster: facts.clusterName,
     generation: facts.generation,
     taken_at: new Date(facts.takenAtMs).toISOString(),
-    store_directory: facts.storeDirectory,
+    store_directory: facts.storeDirectory || null,
+    store_home: facts.storeHome || null,
     cluster_key_file: facts.clusterKeyFile || null,
   })
 }

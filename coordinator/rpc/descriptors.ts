@@ -5,7 +5,7 @@ import { loadSync, type PackageDefinition } from '@grpc/proto-loader'
 import { invariant } from '../../common/errors.js'
 
 /** Of what a client in another language has no use for. */
-const internal: ReadonlySet<string> = new Set(['agent.proto'])
+const internal: ReadonlySet<string> = new Set(['agent.proto', 'store.proto'])
 
 /** The .proto files as reflection shows them. Read from the package this program was installed with. */
 export function loadDescriptors(): PackageDefinition {

@@ -27,7 +27,10 @@ export interface JoinFacts {
     readonly maxOperations: number
     readonly quotaBytes: number
   }
+  /** Empty: the store is not here. */
   readonly storeDirectory: string
+  /** The coordinator that serves it to the others; empty: each has it. */
+  readonly storeHome: string
   readonly coordinators: readonly CoordinatorFacts[]
   readonly nowMs: number
 }
@@ -111,14 +114,15 @@ async function joinCoordinator(
       'INVALID_ARGUMENT',
       `A certificate has at most ${maxNames} names, not ${names.length}.`,
     )
-  const { clusterKey, etcd, storeDirectory, coordinators, caPem, clusterName, nowMs, leaderId } = facts
+  const { clusterKey, etcd, storeDirectory, storeHome, coordinators, caPem, clusterName, nowMs, leaderId } =
+    facts
   const certificatePem = await leader.joins.coordinator({
     ...request,
     hosts: [hostOf(userAddress), hostOf(agentAddress), ...names.map(checkHost)],
     taken: coordinators.map((coordinator) => coordinator.id),
   })
   return {
-    ...{ certificatePem, caPem, clusterName, nowMs, leaderId, coordinators, storeDirectory },
+    ...{ certificatePem, caPem, clusterName, nowMs, leaderId, coordinators, storeDirectory, storeHome },
     clusterKey,
     etcdEndpoints: etcd.endpoints,
     etcdPrefix: etcd.prefix,

@@ -17,7 +17,10 @@ export interface KeepingParts {
   /** The newest entries of this coordinator's audit log, oldest of them first. */
   audit(count: number, wanted: (entry: AuditEntry) => boolean): Promise<readonly AuditEntry[]>
   now(): number
+  /** Empty: it is not on this machine. */
   readonly storeDirectory: string
+  /** The coordinator that has it; empty: each has. */
+  readonly storeHome: string
   readonly clusterKeyFile: string
 }
 
@@ -65,6 +68,7 @@ async function backupFacts(parts: KeepingParts, { leader }: UserCall): Promise<o
     newestRunId,
     takenAtMs: parts.now(),
     storeDirectory: parts.storeDirectory,
+    storeHome: parts.storeHome,
     clusterKeyFile: parts.clusterKeyFile,
   }
 }

@@ -1,21 +1,41 @@
 import { RpcError } from '../../common/errors.js'
-import { allMethods } from '../../proto/wire.js'
+import { allMethods, type Method } from '../../proto/wire.js'
+import { CoordinatorCall } from '../home/coordinator-call.js'
 import type { Handlers, LiveCall } from './call.js'
 import { type Leading, noLeader } from './leading.js'
 import { NodeCall, nodeIdOf } from './node-call.js'
+import { isForCoordinators } from './permissions.js'
 import { type Admission, Endpoint, type EndpointParts } from './server.js'
 
-export interface NodeEndpointParts extends Pick<EndpointParts<NodeCall>, 'observe' | 'log' | 'clock'> {
+/** Who calls at the agents' port. */
+export type MemberCall = NodeCall | CoordinatorCall
+
+export interface NodeEndpointParts extends Pick<EndpointParts<MemberCall>, 'observe' | 'log' | 'clock'> {
   readonly handlers: Handlers<NodeCall>
+  readonly coordinatorHandlers: Handlers<CoordinatorCall>
   leading(): Leading
 }
 
-/** The agents' port: mutual TLS, answered by the leader only; others say where it is. */
-export function makeNodeEndpoint(parts: NodeEndpointParts): Endpoint<NodeCall> {
-  return new Endpoint({
+/**
+ * The agents' port: mutual TLS. Agents are answered by the leader only; others say where it is. What coordinators ask of
+ * one another is answered by each for itself.
+ */
+export function makeNodeEndpoint({
+  handlers,
+  coordinatorHandlers,
+  ...parts
+}: NodeEndpointParts): Endpoint<MemberCall> {
+  const ofCoordinators = ({ service, name }: Method<unknown, unknown>) =>
+    isForCoordinators(`${service}/${name}`)
+  return new Endpoint<MemberCall>({
     ...parts,
-    methods: allMethods().filter((method) => method.service === 'Agents'),
-    admit: (_, live) => admit(parts.leading(), live),
+    handlers: { ...handlers, ...coordinatorHandlers },
+    methods: allMethods().filter((method) => method.service === 'Agents' || ofCoordinators(method)),
+    admit: (method, live) =>
+      ofCoordinators(method)
+        ? { kind: 'here', context: new CoordinatorCall(live) }
+        : admit(parts.leading(), live),
+    outlivesLead: ofCoordinators,
   })
 }
 

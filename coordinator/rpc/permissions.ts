@@ -5,8 +5,11 @@ import type { Role, User } from '../core/records.js'
 // method without a row.
 
 export interface Permission {
-  /** The least role that may call it; `anyone`: it needs no token, its request proves by itself who asks. */
-  readonly role: Role | 'anyone'
+  /**
+   * The least role that may call it; `anyone`: it needs no token, its request proves by itself who asks; `coordinator`: no
+   * user, but other coordinators, whose certificates say so.
+   */
+  readonly role: Role | 'anyone' | 'coordinator'
   /** `own`: of what it touches only what the caller has made; an admin may touch all. */
   readonly of: 'all' | 'own'
 }
@@ -68,12 +71,32 @@ export const permissions: Readonly<Record<string, Permission>> = {
   'MachineTypes/List': { role: 'viewer', of: 'all' },
   'MachineTypes/Scale': { role: 'admin', of: 'all' },
   'MachineTypes/Delete': { role: 'admin', of: 'all' },
+  'StoredObjects/Put': { role: 'coordinator', of: 'all' },
+  'StoredObjects/Stage': { role: 'coordinator', of: 'all' },
+  'StoredObjects/Settle': { role: 'coordinator', of: 'all' },
+  'StoredObjects/Read': { role: 'coordinator', of: 'all' },
+  'StoredObjects/Head': { role: 'coordinator', of: 'all' },
+  'StoredObjects/List': { role: 'coordinator', of: 'all' },
+  'StoredObjects/Delete': { role: 'coordinator', of: 'all' },
+  'StoredObjects/DeleteAll': { role: 'coordinator', of: 'all' },
+  'StoredLogs/Write': { role: 'coordinator', of: 'all' },
+  'StoredLogs/Length': { role: 'coordinator', of: 'all' },
+  'StoredLogs/Read': { role: 'coordinator', of: 'all' },
+  'StoredLogs/Times': { role: 'coordinator', of: 'all' },
+  'StoredLogs/Tail': { role: 'coordinator', of: 'all' },
 }
 
-const rank: Readonly<Record<Role | 'anyone', number>> = { anyone: -1, viewer: 0, member: 1, admin: 2 }
+const rank: Readonly<Record<Permission['role'], number>> = {
+  ...{ anyone: -1, viewer: 0, member: 1, admin: 2 },
+  coordinator: Number.POSITIVE_INFINITY,
+}
 
 export function isOpenToAnyone(name: string): boolean {
   return permissions[name]?.role === 'anyone'
+}
+
+export function isForCoordinators(name: string): boolean {
+  return permissions[name]?.role === 'coordinator'
 }
 
 /** Throws PERMISSION_DENIED, naming the role wanted. `name` is `Service/Method`. */

@@ -38,6 +38,8 @@ export interface EndpointParts<Context> {
   readonly handlers: Handlers<Context>
   /** Called once for each call, before its first message is decoded. Throws RpcError to refuse it. */
   admit(method: Method<unknown, unknown>, call: LiveCall): Admission<Context>
+  /** Whether a call of the method goes on when this coordinator no longer leads; none does when left out. */
+  outlivesLead?(method: Method<unknown, unknown>): boolean
   /** After each call. */
   observe?(call: EndedCall<Context>): void
   readonly log: Log
@@ -48,6 +50,8 @@ export interface EndpointParts<Context> {
 export class Endpoint<Context> {
   readonly #parts: EndpointParts<Context>
   readonly #live = new Set<LiveCall>()
+  /** Those that outlive the lead. */
+  readonly #lasting = new Set<LiveCall>()
   readonly server: Server
 
   constructor(parts: EndpointParts<Context>) {
@@ -75,7 +79,7 @@ export class Endpoint<Context> {
     })
   }
 
-  /** Ends all streams that are answered or forwarded here, with this reason. */
+  /** Ends all streams that are answered or forwarded here, but those that outlive the lead, with this reason. */
   abortStreams(reason: Error): void {
     for (const call of [...this.#live]) call.abort(reason)
   }
@@ -83,7 +87,9 @@ export class Endpoint<Context> {
   /** Takes no new calls, gives those under way `graceMs`, then ends them. */
   async close(graceMs: number): Promise<void> {
     const over = new Promise<void>((resolve) => this.server.tryShutdown(() => resolve()))
-    this.abortStreams(new RpcError('UNAVAILABLE', 'This coordinator is being shut down.'))
+    const reason = new RpcError('UNAVAILABLE', 'This coordinator is being shut down.')
+    this.abortStreams(reason)
+    for (const call of [...this.#lasting]) call.abort(reason)
     const timer = setTimeout(() => this.server.forceShutdown(), graceMs)
     await over
     clearTimeout(timer)
@@ -204,7 +210,8 @@ export class Endpoint<Context> {
 
   #begin(method: Method<unknown, unknown>, call: RawCall): CurrentCall<Context> {
     const begunMs = this.#parts.clock.monotonic()
-    return { method, live: new LiveCall(call, this.#live), begunMs, context: undefined }
+    const among = this.#parts.outlivesLead?.(method) ? this.#lasting : this.#live
+    return { method, live: new LiveCall(call, among), begunMs, context: undefined }
   }
 
   #admit(current: CurrentCall<Context>): Admission<Context> {

@@ -12,6 +12,7 @@ import type { Handlers, LiveCall } from './call.js'
 import { LeaderClients, wasForwarded } from './forward.js'
 import { Health } from './health.js'
 import { type Leading, noLeader } from './leading.js'
+import { isForCoordinators } from './permissions.js'
 import { repairDescriptors } from './repair-descriptors.js'
 import { type Admission, Endpoint, type EndpointParts } from './server.js'
 import { UserCall, whoAsks } from './user-call.js'
@@ -124,7 +125,9 @@ function leaderLost(): RpcError {
   })
 }
 
-/** Every method of every service but the agents'. */
+/** Every method of every service but those of the agents' port. */
 export function userMethods(): readonly Method<unknown, unknown>[] {
-  return allMethods().filter((method) => method.service !== 'Agents')
+  return allMethods().filter(
+    ({ service, name }) => service !== 'Agents' && !isForCoordinators(`${service}/${name}`),
+  )
 }

@@ -5,9 +5,17 @@ import { projectRoot as root } from './support/spell.js'
 
 // docs/errors.md against the sources: every sentence that an error is thrown with has a row.
 
-const folders = ['cli', 'coordinator/rpc', 'coordinator/leader', 'coordinator/people', 'spellfs']
+const folders = [
+  'cli',
+  'coordinator/rpc',
+  'coordinator/home',
+  'coordinator/leader',
+  'coordinator/people',
+  'spellfs',
+]
 /** Said to agents and between our own programs; no user and no client sees them. */
-const internal = /link|node-call|node-endpoint|node-handlers|outbox|manifest|disk-errors|supervisor-main/
+const internal =
+  /home\/(?!home-channel|stores)|link|node-call|node-endpoint|node-handlers|outbox|manifest|disk-errors|supervisor-main/
 const throwing =
   /new (?:Failure|RpcError)\(\s*(?:'[A-Za-z_]+'|[\w.]+),\s*(['"`])|new InvalidArgumentError\((['"`])/g
 /** Files that make the words of an error before it is thrown, or after. */

@@ -1,14 +1,28 @@
 import test from 'ava'
 import type { Role } from '../../../coordinator/core/records.js'
-import { mayTouch, permissions, permit } from '../../../coordinator/rpc/permissions.js'
+import { isForCoordinators, mayTouch, permissions, permit } from '../../../coordinator/rpc/permissions.js'
 import { userMethods } from '../../../coordinator/rpc/user-endpoint.js'
+import { allMethods, type Method } from '../../../proto/wire.js'
 
 const user = (role: Role) => ({ name: role, email: '', role, maxConcurrentRuns: 0 })
-const methodNames = userMethods().map(({ service, name }) => `${service}/${name}`)
+const nameOf = ({ service, name }: Method<unknown, unknown>) => `${service}/${name}`
+const methodNames = userMethods().map(nameOf)
+const allNames = allMethods()
+  .filter(({ service }) => service !== 'Agents')
+  .map(nameOf)
 
 test('every method of the service descriptors has a row, and no row is of a method that is not there', (t) => {
   t.true(methodNames.length > 20)
-  t.deepEqual(Object.keys(permissions).sort(), [...methodNames].sort())
+  t.deepEqual(Object.keys(permissions).sort(), [...allNames].sort())
+})
+
+test('what coordinators ask of one another is not for users, not even for an admin', (t) => {
+  const names = allNames.filter(isForCoordinators)
+  t.true(names.length > 5)
+  for (const name of names) {
+    t.false(methodNames.includes(name))
+    t.throws(() => permit(name, user('admin')), { message: /needs the role coordinator/ }, name)
+  }
 })
 
 test('an admin may call everything', (t) => {
