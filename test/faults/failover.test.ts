@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import test from 'ava'
+import type { Store } from '../fixtures/cluster-page.js'
 import {
   cutLeaderFromAgents,
   cutLeaderFromEtcd,
@@ -17,9 +18,9 @@ import { pageCluster } from './failover/page.js'
 const short = process.env.SPELL_SHORT !== undefined
 const kills = Number(process.env.SPELL_ROUNDS ?? (short ? 3 : 30))
 
-test.serial('nobody loses anything by a failover', async (t) => {
+const nobodyLosesAnything = test.macro(async (t, store: Store) => {
   t.timeout(short ? 900_000 : 3_600_000)
-  const cluster = await pageCluster(t, 'shared')
+  const cluster = await pageCluster(t, store)
   const broken = new AbortController()
   t.teardown(() => broken.abort())
   const { signal } = broken
@@ -34,3 +35,5 @@ test.serial('nobody loses anything by a failover', async (t) => {
   await loseEtcdMembers(scenario, short ? 8_000 : 20_000)
   t.deepEqual(await load.end(), [])
 })
+
+test.serial('nobody loses anything by a failover', nobodyLosesAnything, 'shared')

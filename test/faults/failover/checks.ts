@@ -63,7 +63,7 @@ export async function cutLeaderFromAgents(scenario: Scenario, ms: number): Promi
 
 export async function pauseLeader(scenario: Scenario, ms: number): Promise<void> {
   const { cluster, signal, say } = scenario
-  const leader = await someLeader(cluster, signal)
+  const leader = await mortalLeader(scenario)
   const pausedAt = systemClock.monotonic()
   await cluster.pause(leader)
   const tookMs = await untilAnother(scenario, leader)

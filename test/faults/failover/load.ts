@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../../common/clock.js'
 import type { Channel } from '../../../proto/channel.js'
@@ -37,7 +37,7 @@ export class Load {
   async begin(): Promise<void> {
     const { code, stderr } = await this.#cluster.spell(`cluster machine-type add ${machineType}`)
     if (code !== 0) throw new Error(stderr)
-    const command = `i=0; while [ ! -e ${this.#stopFile} ]; do i=$((i+1)); echo "line $i"; sleep 0.1; done; echo "all $i"; exit 3`
+    const command = `i=0; while [ ! -e ${this.#stopFile} ]; do i=$((i+1)); echo "line $i"; sleep 0.1; done; echo "all $i" | tee result; exit 3`
     for (let index = 0; index < 10; index += 1) this.#writers.push(await this.submit(command))
     for (const runId of this.#writers.filter((_, index) => index % 2 === 0))
       this.#followers.push({ runId, read: this.#cluster.spell(`logs -f --raw ${runId}`) })
@@ -76,12 +76,22 @@ export class Load {
         faults.push(`run ${runId} is ${run.state} (${run.exitCode}) by attempt ${run.attempt}: ${run.reason}`)
       const kept = await this.#cluster.spell(`logs --raw ${runId}`)
       faults.push(...countLines(kept.stdout).map((trouble) => `the log of run ${runId}: ${trouble}`))
+      if ((await this.#result(runId)) !== kept.stdout.slice(kept.stdout.lastIndexOf('all ')))
+        faults.push(`the output of run ${runId} is not what it printed last`)
       const follower = this.#followers.find((each) => each.runId === runId)
       const read = await follower?.read
       if (read && hash(read.stdout) !== hash(kept.stdout))
         faults.push(`who followed run ${runId} read ${read.stdout.length} bytes, not ${kept.stdout.length}`)
     }
     return [...faults, ...(await this.#askAgain()), ...this.#checkIds()]
+  }
+
+  /** What it has left; empty where there is nothing. */
+  async #result(runId: number): Promise<string> {
+    const place = join(this.#cluster.folder, `of-${runId}`)
+    await this.#cluster.spell(`cp runs/${runId} ${place}`)
+    const file = join(place, 'result')
+    return existsSync(file) ? readFileSync(file, 'utf8') : ''
   }
 
   async #askAgain(): Promise<readonly string[]> {

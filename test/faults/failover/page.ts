@@ -8,7 +8,7 @@ import { connectEtcd } from '../../../coordinator/store/etcd-client.js'
 import { makeKeys } from '../../../coordinator/store/keys.js'
 import { Channel } from '../../../proto/channel.js'
 import { method } from '../../../proto/wire.js'
-import { followPage, type PageChoice } from '../../fixtures/cluster-page.js'
+import { followPage, type Store } from '../../fixtures/cluster-page.js'
 import type { Machine } from '../../fixtures/machines.js'
 import { pauseProcess, resumeProcess } from '../../fixtures/pause.js'
 import { wayIn } from '../../fixtures/way-in.js'
@@ -25,10 +25,7 @@ const startMs = 60_000
 const whoAmI = method('Account', 'WhoAmI')
 
 /** Machines in network namespaces, made a cluster as docs/cluster.md says, and a desk to look at it from. */
-export async function pageCluster(
-  t: ExecutionContext,
-  store: Exclude<PageChoice['store'], undefined>,
-): Promise<FailoverCluster> {
+export async function pageCluster(t: ExecutionContext, store: Store): Promise<FailoverCluster> {
   const { machines } = await followPage(t, { store, also: ['desk'] })
   const desk = machines.get('desk')
   const folder = join(machines.folder, 'work')
