@@ -99,11 +99,23 @@ async function loseRequest(...[scene]: Parameters<Fault>): Promise<string> {
   return `${lost} commits lost on their way`
 }
 
+/** They arrive after a while, every other one when what was sent in its place has been stored. */
 async function lateRequests(...[scene, chance]: Parameters<Fault>): Promise<string> {
+  const { recorder, cluster, signal } = scene
   let late = 0
   for (let round = 0; round < 5; round += 1) {
-    const until = scene.sleep(chance.between(5, 400)).catch(() => undefined)
-    if (await meet(scene, await scene.leader(), { kind: 'late', until })) late += 1
+    const ms = chance.between(5, 400)
+    let begin = () => {}
+    const until = new Promise<void>((resolve) => {
+      begin = resolve
+    }).then(async () => {
+      if (round % 2 === 1) return await scene.sleep(ms).catch(() => undefined)
+      const stored = recorder.next(({ key }) => key === cluster.keys.commit, signal)
+      await scene.within(takeOverMs, stored).catch(() => undefined)
+    })
+    const met = await meet(scene, await scene.leader(), { kind: 'late', until })
+    begin()
+    if (met) late += 1
     await scene.sleep(chance.between(0, 300))
   }
   return `${late} commits late`
@@ -249,7 +261,7 @@ async function meet(
   fate: Parameters<Scene['cluster']['links']['etcd']['set']>[0]['fate'],
 ): Promise<boolean> {
   const trap = scene.cluster.links.etcd.set({ from: leader.name, text: commitText(scene), fate })
-  const met = await scene.within(1_500, trap.met)
+  const met = await scene.within(2_500, trap.met)
   trap.cancel()
   return met !== undefined
 }
