@@ -11,7 +11,11 @@ async function initialised(t: ExecutionContext, alpha: Machine, further = ''): P
   const programs = ['etcd', 'coordinator'].map((name) => alpha.start(`spell ${name} start`))
   await Promise.all(programs.map((program) => program.until(/: started/)))
   // On a busy machine a coordinator takes longer to begin than a command waits for it.
-  while ((await alpha.type('spell whoami')).code !== 0);
+  for (let tries = 1; ; tries += 1) {
+    const who = await alpha.type('spell whoami')
+    if (who.code === 0) break
+    if (tries === 100) t.fail(`${who.stderr}\n${programs.map((program) => program.said()).join('\n')}`)
+  }
   return programs
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { addContext } from '../../../cli/config.js'
+import { patiently } from '../../fixtures/patiently.js'
 import type { FakeCoordinator } from './fake-coordinator.js'
 
 /** Where package.json is; the tests themselves lie compiled in a folder below. */
@@ -127,9 +128,9 @@ function launch(
     })
   })
   return {
-    ended,
-    until: (pattern) =>
-      new Promise((resolve, reject) => {
+    ended: patiently(ended, () => `${args.join(' ')}\n${text()}\n${Buffer.concat(err)}`),
+    async until(pattern) {
+      const matched = new Promise<void>((resolve, reject) => {
         const look = () => {
           if (pattern.test(text())) {
             waiting.delete(look)
@@ -139,7 +140,9 @@ function launch(
         }
         waiting.add(look)
         look()
-      }),
+      })
+      await patiently(matched, () => `${pattern} in\n${text()}`)
+    },
     type: (typed) => child.stdin.write(typed),
     signal: (name) => child.kill(name),
     closeStdout: () => child.stdout.destroy(),
