@@ -1,6 +1,6 @@
 import { RpcError } from '../common/errors.js'
 import { Channel, type Upload } from '../proto/channel.js'
-import { retryAfterMs } from '../proto/rpc-error.js'
+import { connectionTrouble, retryAfterMs } from '../proto/rpc-error.js'
 import { method } from '../proto/wire.js'
 import { currentContext } from './config.js'
 import { addressesOf, findLogin, type Login } from './login/find-login.js'
@@ -142,16 +142,6 @@ function worthRepeating(error: unknown, settings: CallSettings): error is RpcErr
   if (!(error instanceof RpcError)) return false
   if (error.code === 'UNAVAILABLE') return !isAboutTrust(error.message)
   return error.code === 'DEADLINE_EXCEEDED' && settings.patienceMs !== undefined
-}
-
-/** gRPC's own sentence when it could not connect, shortened to the reason; undefined when a server spoke. */
-function connectionTrouble(error: RpcError): string | undefined {
-  if (error.code !== 'UNAVAILABLE') return undefined
-  const found = /No connection established\.(?: Last error: (.*?))?(?:\. Resolution note: .*)?$/s.exec(
-    error.message,
-  )
-  if (found) return (found[1] ?? '').replace(/^Error: /, '') || 'no connection'
-  return /name resolution/i.test(error.message) ? 'the name is not known' : undefined
 }
 
 /** No patience helps against a certificate that is not the cluster's. */

@@ -17,6 +17,9 @@ import type { Method } from './wire.js'
 /** No message of ours is larger, in bytes; a server names it when it refuses one. */
 export const maxMessageBytes = 4 * 1024 * 1024
 
+/** In an answer of UNAVAILABLE: what is away beside the coordinator asked; another would answer the same. */
+export const stayTrailer = 'away'
+
 export interface ChannelSettings {
   /** `host:port` of coordinators; all serve the same. One that connects is used, and another when it goes. */
   readonly addresses: readonly string[]
@@ -206,7 +209,7 @@ export class Channel {
 
   /** A coordinator that reaches nobody says UNAVAILABLE or nothing at all, while another may be well. */
   #failed(client: Client, error: unknown): unknown {
-    const isAway = error instanceof RpcError && awayCodes.has(error.code)
+    const isAway = error instanceof RpcError && awayCodes.has(error.code) && !(stayTrailer in error.trailers)
     if (isAway) this.#connections.turnFrom(client)
     return error
   }

@@ -22,6 +22,16 @@ export function retryAfterMs(error: RpcError): number | undefined {
   return text !== undefined && wait >= 0 ? wait : undefined
 }
 
+/** gRPC's own sentence when it could not connect, shortened to the reason; undefined when a server spoke. */
+export function connectionTrouble(error: RpcError): string | undefined {
+  if (error.code !== 'UNAVAILABLE') return undefined
+  const found = /^No connection established\.(?: Last error: (.*?))?(?:\. Resolution note: .*)?$/s.exec(
+    error.message,
+  )
+  if (found) return (found[1] ?? '').replace(/^Error: /, '') || 'no connection'
+  return /^name resolution/i.test(error.message) ? 'the name is not known' : undefined
+}
+
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../common/clock.js'
 import { RpcError, type StatusName } from '../../common/errors.js'
-import { Channel, type Conversation } from '../../proto/channel.js'
+import { Channel, type Conversation, stayTrailer } from '../../proto/channel.js'
+import { connectionTrouble } from '../../proto/rpc-error.js'
 import type { Method } from '../../proto/wire.js'
 import type { TlsFiles } from '../tls-files.js'
 
@@ -139,11 +140,11 @@ export class HomeChannel {
     // A coordinator that answers UNAVAILABLE says when to ask again.
     const isSilent = ofTheWay.has(error.code) && !('retry-after-ms' in error.trailers)
     const verb = isSilent ? 'does not answer' : 'says'
-    const why = error.message.replace(/\.$/, '')
+    const why = (connectionTrouble(error) ?? error.message).replace(/\.$/, '')
     return new RpcError(
       'UNAVAILABLE',
       `The store is away: its home, the coordinator ${this.#homeId}${where}, ${verb}: ${why}.`,
-      { cause: error },
+      { cause: error, trailers: { [stayTrailer]: 'the store' } },
     )
   }
 }
