@@ -26,7 +26,7 @@ export function addInit(world: World, parent: Command): void {
     .option('--store <dir>', 'the folder of the object store (DIR/coordinator/store)')
     .option(
       '--shared',
-      'the store is a folder that every coordinator has under this path, such as one of NFS',
+      'every coordinator has the store under this path, as with NFS (this one serves it to the others)',
     )
     .option('--allow-process-nodes', 'take nodes whose runs are plain processes of one user')
     .option('--dir <dir>', 'the folder of its programs (/var/lib/spell, or ~/.spell where you are not root)')

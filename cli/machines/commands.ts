@@ -36,8 +36,8 @@ export function addCoordinatorCommands(world: World, parent: Command): void {
       'name or address of this machine for its certificate; repeatable, the first is what others dial',
       collect,
     )
-    .option('--store <dir>', "the cluster's store (where the leader has it)")
-    .option('--shared', 'the store is a folder that every coordinator has, such as one of NFS')
+    .option('--store <dir>', "the cluster's store, where it is shared (where the leader has it)")
+    .option('--shared', 'every coordinator has the store, as with NFS; not where one serves it')
     .option('--allow-process-nodes', 'take nodes whose runs are plain processes of one user')
     .option(
       '--dir <dir>',

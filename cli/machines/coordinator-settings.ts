@@ -16,12 +16,18 @@ export interface CoordinatorChoices {
   readonly etcdPrefix?: string
   readonly etcdMaxOperations?: number
   readonly etcdQuotaBytes?: number
-  readonly storeDir: string
+  readonly store: StoreChoice
   readonly allowProcessNodes: boolean
   /** Of the first coordinator, which hands it to the cluster. */
   readonly authorityKeyFile?: string
   readonly bootstrapUser?: { readonly name: string; readonly tokenSha256: string }
 }
+
+/** Where a coordinator has the store: in a folder that all have or that it serves to the others, or on another one. */
+export type StoreChoice =
+  | { readonly kind: 'shared'; readonly dir: string }
+  | { readonly kind: 'home'; readonly dir: string }
+  | { readonly kind: 'elsewhere'; readonly home: string }
 
 /** What a coordinator is started with; `coordinator/settings.ts` is the schema. */
 export function coordinatorSettings(folder: ProgramFolder, choices: CoordinatorChoices): object {
@@ -49,8 +55,19 @@ export function coordinatorSettings(folder: ProgramFolder, choices: CoordinatorC
     tls: { caFile, certFile, keyFile },
     clusterKeyFile,
     ...(authorityKeyFile === undefined ? {} : { authorityKeyFile }),
-    storeDir: choices.storeDir,
+    ...storeSettings(choices.id, choices.store),
     limits: { allowProcessNodes: choices.allowProcessNodes },
     ...(bootstrapUser === undefined ? {} : { bootstrapUser }),
+  }
+}
+
+function storeSettings(id: string, store: StoreChoice): object {
+  switch (store.kind) {
+    case 'shared':
+      return { storeDir: store.dir }
+    case 'home':
+      return { storeDir: store.dir, storeHome: id }
+    case 'elsewhere':
+      return { storeHome: store.home }
   }
 }

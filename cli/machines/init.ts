@@ -15,7 +15,7 @@ import { writeWhole } from '../cluster/write-whole.js'
 import { addContext, readConfig } from '../config.js'
 import { Failure } from '../failure.js'
 import type { World } from '../world.js'
-import { coordinatorPorts, coordinatorSettings } from './coordinator-settings.js'
+import { coordinatorPorts, coordinatorSettings, type StoreChoice } from './coordinator-settings.js'
 import { type EtcdMember, ownMember, parseMembers } from './etcd-members.js'
 import { type EtcdSettings, etcdPorts, newEtcdSettings } from './etcd-settings.js'
 import { machineRoot, type ProgramFolder, programFolder } from './folders.js'
@@ -56,7 +56,7 @@ interface Choices {
   readonly hosts: readonly string[]
   readonly members: readonly EtcdMember[]
   readonly own: EtcdMember
-  readonly storeDir: string
+  readonly store: Exclude<StoreChoice, { kind: 'elsewhere' }>
   readonly allowProcessNodes: boolean
 }
 
@@ -71,7 +71,7 @@ export async function makeCluster(world: World, flags: InitFlags): Promise<MadeC
   for (const folder of [coordinator, etcd]) refuseIfThere(folder, coordinator)
   findPrograms(localEnvironment().searchPath, programRoot())
   const choices = await choose(world, coordinator, flags)
-  makeFolders([etcd.dir, coordinator.dir, choices.storeDir])
+  makeFolders([etcd.dir, coordinator.dir, choices.store.dir])
   const authority = await makeAuthority(`spell ${choices.name}`, world.clock)
   const otherMembers = await makeMembers(world, root, etcd, authority, choices)
   const token = randomBytes(32).toString('base64url')
@@ -102,9 +102,9 @@ async function choose(world: World, coordinator: ProgramFolder, flags: InitFlags
   if (!own) throw new Error('Invariant broken: an etcd has a member')
   if (flags.shared && flags.store === undefined)
     throw new Failure('usage', '--shared says that --store is a folder which every coordinator has; name it.')
-  const storeDir =
-    flags.store === undefined ? join(coordinator.dir, 'store') : resolve(world.cwd, flags.store)
-  return { name, id, hosts, members, own, storeDir, allowProcessNodes: flags.allowProcessNodes === true }
+  const dir = flags.store === undefined ? join(coordinator.dir, 'store') : resolve(world.cwd, flags.store)
+  const store = { kind: flags.shared ? 'shared' : 'home', dir } as const
+  return { name, id, hosts, members, own, store, allowProcessNodes: flags.allowProcessNodes === true }
 }
 
 async function makeMembers(
@@ -143,7 +143,7 @@ async function makeCoordinator(
   world: World,
   folder: ProgramFolder,
   authority: KeyedCertificate,
-  { name, id, hosts, members, own, storeDir, allowProcessNodes }: Choices,
+  { name, id, hosts, members, own, store, allowProcessNodes }: Choices,
   token: string,
 ): Promise<void> {
   await giveCertificate(folder, authority, {
@@ -155,7 +155,7 @@ async function makeCoordinator(
   writeWhole(folder.trust.clusterKeyFile, clusterKeyText(newClusterKey()))
   const nearestFirst = [own, ...members.filter((member) => member !== own)]
   const settings = coordinatorSettings(folder, {
-    ...{ id, clusterName: name, host: hosts[0] ?? '', storeDir, allowProcessNodes },
+    ...{ id, clusterName: name, host: hosts[0] ?? '', store, allowProcessNodes },
     etcdEndpoints: nearestFirst.map((member) => at(member.host, etcdPorts.clients)),
     authorityKeyFile: folder.trust.authorityKeyFile,
     bootstrapUser: {

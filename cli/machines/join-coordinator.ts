@@ -6,7 +6,7 @@ import type { JoinCoordinatorResponse__Output } from '../../proto/gen/spell/v1/J
 import { writeWhole } from '../cluster/write-whole.js'
 import { Failure } from '../failure.js'
 import { note, type World } from '../world.js'
-import { coordinatorPorts, coordinatorSettings } from './coordinator-settings.js'
+import { coordinatorPorts, coordinatorSettings, type StoreChoice } from './coordinator-settings.js'
 import { folderOf, type ProgramFolder } from './folders.js'
 import { at, hostFrom, isThisMachine, nameOfMachine, ownAddresses, splitAddress, usualHost } from './hosts.js'
 import { addressesFrom, callJoin, claim, type JoinFlags, joinToken, trustCluster } from './join-call.js'
@@ -45,8 +45,8 @@ export async function joinAsCoordinator(
     // etcd compares where a connection comes from with the certificate's names: an address needs no DNS for that.
     names: [...new Set([...hosts, ...ownAddresses()])].filter((host) => host !== etcdClientName),
   })
-  const storeDir = storeFrom(world, flags, answer)
-  await settle(folder, { id, hosts, storeDir, answer, allowProcessNodes: flags.allowProcessNodes === true })
+  const store = storeFrom(world, flags, answer)
+  await settle(folder, { id, hosts, store, answer, allowProcessNodes: flags.allowProcessNodes === true })
   note(world, `This machine is the coordinator ${id} of the cluster ${answer.clusterName}.`)
   await startAll(world, [planStart(folder)], flags)
 }
@@ -58,38 +58,45 @@ async function hostsFrom({ address }: JoinCoordinatorFlags): Promise<readonly st
   throw new Failure('usage', 'This machine has no address that others could dial: name one with --address.')
 }
 
-/** Coordinators meet in one store; that this folder is it is shown by the mark in it. */
+/** Coordinators meet in one store: one of them serves it, or all have its folder, which the mark in it shows. */
 function storeFrom(
   world: World,
   flags: JoinCoordinatorFlags,
-  answer: JoinCoordinatorResponse__Output,
-): string {
-  const dir = flags.store === undefined ? answer.storeDirectory : resolve(world.cwd, flags.store)
+  { storeHome, storeDirectory }: JoinCoordinatorResponse__Output,
+): StoreChoice {
+  if (storeHome !== '') {
+    if (flags.store === undefined && !flags.shared) return { kind: 'elsewhere', home: storeHome }
+    throw new Failure(
+      'usage',
+      `The cluster's store is at home on the coordinator ${storeHome}, which serves it: leave out --store and --shared.`,
+    )
+  }
+  const dir = flags.store === undefined ? storeDirectory : resolve(world.cwd, flags.store)
   if (!existsSync(join(dir, '.spell')))
     throw new Failure(
       'error',
       `${dir} is not the cluster's store: it has no .spell. All coordinators need the same folder (NFS or the like); mount it and name it with --store DIR --shared.`,
     )
-  return dir
+  return { kind: 'shared', dir }
 }
 
 interface Joined {
   readonly id: string
   readonly hosts: readonly string[]
-  readonly storeDir: string
+  readonly store: StoreChoice
   readonly allowProcessNodes: boolean
   readonly answer: JoinCoordinatorResponse__Output
 }
 
 /** The settings last: with them the folder is a coordinator's. */
 async function settle(folder: ProgramFolder, joined: Joined): Promise<void> {
-  const { answer, id, hosts, storeDir, allowProcessNodes } = joined
+  const { answer, id, hosts, store, allowProcessNodes } = joined
   mkdirSync(folder.dataFolder, { recursive: true, mode: 0o700 })
   writeWhole(folder.trust.caFile, answer.caPem)
   writeWhole(folder.trust.certFile, answer.certificatePem)
   writeWhole(folder.trust.clusterKeyFile, clusterKeyText(answer.clusterKey))
   const settings = coordinatorSettings(folder, {
-    ...{ id, clusterName: answer.clusterName, host: hosts[0] ?? '', storeDir, allowProcessNodes },
+    ...{ id, clusterName: answer.clusterName, host: hosts[0] ?? '', store, allowProcessNodes },
     etcdEndpoints: await nearestFirst(answer.etcdEndpoints),
     etcdPrefix: answer.etcdPrefix,
     etcdMaxOperations: answer.etcdMaxOperations,

@@ -37,4 +37,8 @@ const nobodyLosesAnything = test.macro(async (t, store: Store) => {
 })
 
 test.serial('nobody loses anything by a failover', nobodyLosesAnything, 'shared')
-test.serial('nobody loses anything, the store at home on the coordinator that lives', nobodyLosesAnything, 'home')
+test.serial(
+  'nobody loses anything, the store at home on the coordinator that lives',
+  nobodyLosesAnything,
+  'home',
+)

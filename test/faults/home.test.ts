@@ -45,7 +45,10 @@ async function isWhole(t: ExecutionContext, cluster: FailoverCluster, id: number
   t.regex(listed.stdout, /out\.txt/, listed.stderr)
   const copied = await cluster.spell(`cp -f runs/${id}/out.txt of-${id}`)
   t.is(copied.code, 0, copied.stderr)
-  t.is(readFileSync(join(cluster.folder, `../shared/runs/${id}/out.txt`), 'utf8'), `this is ${id}\n`)
+  t.is(
+    readFileSync(join(cluster.folder, `../alpha/lib/coordinator/store/runs/${id}/out.txt`), 'utf8'),
+    `this is ${id}\n`,
+  )
   t.is(readFileSync(join(cluster.folder, `../desk/home/of-${id}/out.txt`), 'utf8'), `this is ${id}\n`)
   t.is((await cluster.spell(`logs --raw ${id}`)).stdout, `begun\nthis is ${id}\n`)
 }
