@@ -30,6 +30,8 @@ export interface ChannelSettings {
   readonly keepaliveMs?: number
   /** Never through a proxy: coordinators reach one another directly. */
   readonly direct?: true
+  /** Bytes that the other side may be ahead on a call, and on all of them; 64 KiB when left out. */
+  readonly windowBytes?: number
   readonly clock?: Clock
 }
 
@@ -73,6 +75,7 @@ export class Channel {
     const options = {
       ...channelOptions(settings.keepaliveMs ?? 20_000, maxMessageBytes),
       ...(settings.direct && { 'grpc.enable_http_proxy': 0 }),
+      ...(settings.windowBytes && { 'grpc-node.flow_control_window': settings.windowBytes }),
     }
     this.#connections = new Connections(settings.addresses, settings.tls, options, this.#clock)
   }

@@ -22,6 +22,8 @@ export interface HomeChannelParts {
 /** Of what asks for a moment's work; what carries bytes takes as long as these take. */
 const deadlineMs = 60_000
 const connectWithinMs = 3_000
+/** Of what is read: with less a large object waits for the network again and again. */
+const windowBytes = 1024 * 1024
 /** A home that says nothing for twice this long is away. */
 const keepaliveMs = 5_000
 
@@ -126,7 +128,7 @@ export class HomeChannel {
         holder: `coordinator:${this.#homeId}`,
       },
       keepaliveMs,
-      direct: true,
+      ...{ direct: true, windowBytes },
       clock: this.#parts.clock,
     })
     return this.#channel
