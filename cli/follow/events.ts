@@ -1,6 +1,7 @@
 import { type BackoffSettings, backoffMs } from '../../common/backoff.js'
 import { messageOf, RpcError } from '../../common/errors.js'
 import { systemRandom } from '../../common/random.js'
+import { stayTrailer } from '../../proto/channel.js'
 import type { FollowEvent__Output } from '../../proto/gen/spell/v1/FollowEvent.js'
 import type { Run__Output } from '../../proto/gen/spell/v1/Run.js'
 import type { SystemLine__Output } from '../../proto/gen/spell/v1/SystemLine.js'
@@ -58,6 +59,8 @@ export async function* followEvents(
 ): AsyncGenerator<FollowNews, void, undefined> {
   const position: Position = { attempt: 0, offset: 0, statesSeen: 0, begun: false, ended: false }
   let tries = 0
+  /** The coordinator answers, and what holds the log is away: only what comes of that is a sign that it is back. */
+  let storeIsAway = false
   let heardAt = world.clock.monotonic()
   for (;;) {
     let trouble = new RpcError('UNAVAILABLE', 'the stream ended early')
@@ -68,8 +71,10 @@ export async function* followEvents(
         ask(wish, position),
         signal,
       )) {
-        if (tries > 0) yield { kind: 'back' }
-        tries = 0
+        if (tries > 0 && (!storeIsAway || event.log || event.line)) {
+          yield { kind: 'back' }
+          tries = 0
+        }
         heardAt = world.clock.monotonic()
         yield* take(event, position)
       }
@@ -78,6 +83,7 @@ export async function* followEvents(
       if (signal.aborted || !worthAnotherTry(error)) throw error
       trouble = error
     }
+    storeIsAway = stayTrailer in trouble.trailers
     if (world.clock.monotonic() - heardAt > patienceMs) throw trouble
     if (tries === 0) yield { kind: 'lost', reason: messageOf(trouble) }
     await world.clock.sleep(retryAfterMs(trouble) ?? backoffMs(pauses, tries, systemRandom), signal)

@@ -83,7 +83,10 @@ test.serial(
     await until(cluster, late, 'saving')
 
     await cluster.start('alpha')
-    t.regex((await reader).stderr, away)
+    const read = await reader
+    t.like(read, { code: 0, stdout: `begun\nthis is ${before}\n` })
+    t.regex(read.stderr, away)
+    t.is(read.stderr.match(/Lost sight/g)?.length, 1, 'it is said once, however long it takes')
     const waited = await cluster.spell(`wait ${going} ${late}`)
     t.is(waited.code, 0, waited.stderr)
     await until(cluster, stopped, 'stopped')

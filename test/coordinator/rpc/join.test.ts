@@ -101,6 +101,7 @@ test.serial('a coordinator that joins gets the cluster key and what it needs to 
     etcdPrefix: 'spell/',
     etcdMaxOperations: 128,
     storeDirectory: cluster.storeDir,
+    storeHome: '',
   })
   t.true(joined.coordinators.some(({ id }) => id === joined.leaderId))
 })
