@@ -39,6 +39,8 @@ export interface Links {
   readonly etcd: LinkProxy
   /** What users connect to. Followers that forward, and whoever has an address from a coordinator, come by others. */
   readonly users: Readonly<Record<string, LinkProxy>>
+  /** What agents connect to. */
+  readonly agents: Readonly<Record<string, LinkProxy>>
 }
 
 /** One etcd, two coordinators, three nodes, every connection between them through a proxy. */
@@ -122,7 +124,12 @@ export async function startScheduleCluster(): Promise<ScheduleCluster> {
   const channels: Channel[] = []
   return {
     ...{ folder, storeDir, keys, etcd, client, coordinators, machines, agents },
-    links: makeLinks(proxies, etcdProxy, { c1: users[0], c2: users[1] }),
+    links: {
+      ...makeLinks(proxies),
+      etcd: etcdProxy,
+      users: { c1: users[0], c2: users[1] },
+      agents: { c1: links[0], c2: links[1] },
+    },
     open(first) {
       const addresses = users.map(({ port }) => local(port))
       if (first % 2 === 1) addresses.reverse()
@@ -151,11 +158,7 @@ export async function startScheduleCluster(): Promise<ScheduleCluster> {
   }
 }
 
-function makeLinks(
-  proxies: Readonly<Record<string, readonly LinkProxy[]>>,
-  etcd: LinkProxy,
-  users: Readonly<Record<string, LinkProxy>>,
-): Links {
+function makeLinks(proxies: Readonly<Record<string, readonly LinkProxy[]>>) {
   const harms = new Map<string, { readonly from: string; readonly to: string; count: number }>()
   const harm = (from: string, to: string) => {
     const known = harms.get(`${from} ${to}`) ?? { from, to, count: 0 }
@@ -166,16 +169,15 @@ function makeLinks(
     for (const proxy of proxies[to] ?? []) action(proxy)
   }
   return {
-    ...{ etcd, users },
-    cut(from, to) {
+    cut(from: string, to: string) {
       harm(from, to).count += 1
       each(to, (proxy) => proxy.cut(from))
     },
-    stall(from, to) {
+    stall(from: string, to: string) {
       harm(from, to).count += 1
       each(to, (proxy) => proxy.stall(from))
     },
-    heal(from, to) {
+    heal(from: string, to: string) {
       const known = harm(from, to)
       known.count = Math.max(0, known.count - 1)
       if (known.count === 0) each(to, (proxy) => proxy.heal(from))

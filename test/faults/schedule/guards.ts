@@ -66,7 +66,7 @@ export const guards: readonly Guard[] = [
     file: 'coordinator/agents/take-reports.js',
     text: 'if (!entry || !isCurrent(entry, id, sender.nodeId)) {',
     instead: 'if (!entry) {',
-    shownBy: ['lose-node', 'suspend', 'sleep-before-saving'],
+    shownBy: ['lose-node', 'suspend', 'late-outputs'],
     seenAs: /^(run|outputs of run|the outputs) |took report|went from/,
   },
   {
@@ -82,7 +82,7 @@ export const guards: readonly Guard[] = [
     file: 'coordinator/rpc/node-handlers.js',
     text: "if (!call.leader.isCurrentAttempt(id, call.nodeId)) throw new RpcError('FAILED_PRECONDITION'",
     instead: "if (false) throw new RpcError('FAILED_PRECONDITION'",
-    shownBy: ['sleep-before-saving'],
+    shownBy: ['late-outputs'],
     seenAs: /outputs of attempt \S+ came/,
   },
   {

@@ -7,6 +7,7 @@ import { Journal, journalDefaults } from '../../../node-agent/journal/journal.js
 import { pauseProcess, resumeProcess } from '../../fixtures/pause.js'
 import { times } from './cluster.js'
 import { armed, armedWords, type Fault, maybeArmed } from './fault.js'
+import type { Kept } from './kept.js'
 import type { Machine } from './machine.js'
 import type { Scene } from './scene.js'
 
@@ -21,7 +22,7 @@ export const nodeFaults: Readonly<Record<string, Fault>> = {
   'lose-power': losePower,
   'agent-failpoint': agentFailpoint,
   suspend,
-  'sleep-before-saving': sleepBeforeSaving,
+  'late-outputs': lateOutputs,
   'part-node': partNode,
   'pause-agent': pauseAgent,
   'end-agent': endAgent,
@@ -32,6 +33,9 @@ const lostMs = times.lostAfterMs + 2_500
 /** For what must come to its end by itself and goes on for good where it does not. */
 const patienceMs = 20_000
 const reportMs = 5_000
+/** From the end of a command until its outputs are sent; an agent counts its link as broken soon after. */
+const onTheWayMs = 1_100
+const arrivalMs = 500
 
 async function loseNode(...[scene, chance]: Parameters<Fault>): Promise<string> {
   const { machine } = await scene.busiest()
@@ -149,16 +153,49 @@ async function suspend(...[scene]: Parameters<Fault>): Promise<string> {
   return `${machine.name} suspended for ${lostMs} ms with ${pids.length} processes, ${keys.length} replaceable`
 }
 
-/** Its agent sleeps over the limits before it can save what a run has made, and saves when the run has been repeated. */
-async function sleepBeforeSaving(...[scene]: Parameters<Fault>): Promise<string> {
-  const found = await scene.nextToEnd(10_000)
-  if (!found) return 'nothing came to its end'
-  const { key, machine, kept } = found
+/** What a run has made reaches the leader when the run has been repeated. */
+async function lateOutputs(...[scene, chance]: Parameters<Fault>): Promise<string> {
+  const { machine, kept } = await scene.busiest()
+  const [key] = scene.lastingOn(machine)
+  if (key === undefined) return `nothing lasts on ${machine.name}`
+  return chance.happens(0.3)
+    ? await sleepBeforeSaving(scene, machine, kept, key)
+    : await saveThroughSlowNetwork(scene, machine, key)
+}
+
+/** Its agent sleeps over the limits before it can save, and saves then. */
+async function sleepBeforeSaving(scene: Scene, machine: Machine, kept: Kept, key: string): Promise<string> {
   await kept.pause()
+  const ended = await scene.letEnd(key, patienceMs)
   await scene.sleep(lostMs)
   await scene.noteStale([key])
   await kept.resume()
-  return `agent ${machine.name} paused for ${lostMs} ms at the end of ${key}`
+  return `agent ${machine.name} paused for ${lostMs} ms ${ended ? 'at' : 'before'} the end of ${key}`
+}
+
+/** All that it sends at the end arrives much later; its later words are not even sent. */
+async function saveThroughSlowNetwork(scene: Scene, machine: Machine, key: string): Promise<string> {
+  const { links } = scene.cluster
+  const leader = await scene.leader()
+  let release = () => {}
+  const until = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const ended = await scene.letEnd(key, patienceMs)
+  const trap = links.agents[leader.name]?.set({ from: machine.name, fate: { kind: 'hold', until } })
+  try {
+    await scene.sleep(onTheWayMs)
+    for (const to of ['c1', 'c2']) links.stall(machine.name, to)
+    await scene.sleep(lostMs)
+    await scene.noteStale([key])
+    release()
+    await scene.sleep(arrivalMs)
+    for (const to of ['c1', 'c2']) links.heal(machine.name, to)
+  } finally {
+    trap?.cancel()
+    release()
+  }
+  return `what ${machine.name} sent ${ended ? 'at' : 'before'} the end of ${key} arrives ${lostMs} ms late`
 }
 
 /** Resolves with how many attempts ran. */

@@ -50,7 +50,7 @@ function lane(
     if (!fault) continue
     planned.push({
       ...{ name, fault, chance: own, afterMs: chance.between(100, 800) },
-      alone: name === 'lose-node-with-leader',
+      alone: name === 'lose-node-with-leader' || name === 'late-outputs',
     })
   }
   return planned

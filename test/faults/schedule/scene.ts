@@ -1,4 +1,4 @@
-import { existsSync, renameSync } from 'node:fs'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../../common/clock.js'
 import { decodeStatus } from '../../../coordinator/core/record-codec.js'
@@ -11,7 +11,7 @@ import { attemptOf, type Ledger, runOf } from './ledger.js'
 import type { Machine } from './machine.js'
 import type { Recorder } from './recorder.js'
 import { keptOf, type StoredOfAttempt } from './stored.js'
-import type { Work } from './work.js'
+import { gateOf, type Work } from './work.js'
 
 /** What a fault finds, does it to, and notes for the checks at the end. */
 export class Scene {
@@ -89,28 +89,23 @@ export class Scene {
 
   /** Attempts on this machine that a later one may replace: their commands run now. */
   replaceableOn(machine: Machine): readonly string[] {
-    const { started, ended } = this.ledger.read()
-    return [...machine.processes().keys()].filter((key) => {
-      const work = this.works[started.get(key) ?? -1]
-      return work?.replaceable && !ended.has(key)
-    })
+    return this.#runningOn(machine, ({ replaceable }) => replaceable)
   }
 
-  /** The next attempt that has done all, has not ended and could be replaced, and its machine. */
-  async nextToEnd(withinMs: number) {
+  /** Those among them that come to their end when they are let. */
+  lastingOn(machine: Machine): readonly string[] {
+    return this.#runningOn(machine, ({ lasts }) => lasts)
+  }
+
+  /** Lets an attempt that lasts come to its end, and resolves when it has done all and has not ended yet. */
+  async letEnd(key: string, withinMs: number): Promise<boolean> {
     const until = systemClock.monotonic() + withinMs
-    const before = this.ledger.read().ended
+    writeFileSync(gateOf(this.ledger.file, key), '')
     while (systemClock.monotonic() < until) {
-      const { started, ended } = this.ledger.read()
-      for (const key of ended) {
-        const isNew = !before.has(key) && this.works[started.get(key) ?? -1]?.replaceable
-        const index = isNew ? this.cluster.machines.findIndex((each) => each.processes().has(key)) : -1
-        const [machine, kept] = [this.cluster.machines[index], this.cluster.agents[index]]
-        if (machine && kept) return { key, machine, kept }
-      }
+      if (this.ledger.read().ended.has(key)) return true
       await this.sleep(15)
     }
-    return undefined
+    return false
   }
 
   /** The machine with the most of those, waiting a little for one that has any. */
@@ -193,6 +188,14 @@ export class Scene {
     this.resumeEtcd()
     links.healAll()
     for (const kept of [...coordinators, ...agents]) await kept.resume()
+  }
+
+  #runningOn(machine: Machine, fits: (work: Work) => boolean): readonly string[] {
+    const { started, ended } = this.ledger.read()
+    return [...machine.processes().keys()].filter((key) => {
+      const work = this.works[started.get(key) ?? -1]
+      return work && fits(work) && !ended.has(key)
+    })
   }
 
   async #records() {

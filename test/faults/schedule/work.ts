@@ -8,6 +8,8 @@ export interface Work {
   /** Asked of the run once it runs. */
   readonly steer: 'Stop' | 'Kill' | undefined
   readonly replaceable: boolean
+  /** It goes on until it is let: see `gateOf`. */
+  readonly lasts: boolean
   /** How it ends where its machine does not. */
   readonly state: RunState
   readonly exitCode: number | undefined
@@ -73,7 +75,7 @@ function printing(index: number, ledger: string, shape: Shape): Work {
   ].join('\n')
   const more = Array.from({ length: lines }, (_, line) => `${line + 1}\n`).join('')
   return {
-    ...{ index, steer: undefined, replaceable, state: 'complete', exitCode },
+    ...{ index, steer: undefined, replaceable, lasts: false, state: 'complete', exitCode },
     spec: specOf(command, { gpu, replaceable, graceMs: 0 }),
     log: (key) =>
       `work ${index} as ${key}\n` +
@@ -82,16 +84,16 @@ function printing(index: number, ledger: string, shape: Shape): Work {
   }
 }
 
-/** Goes on until the gate is open, so that it is there whenever something befalls its machine. */
+/** Goes on until the gate is open, or that of this attempt alone, so that it is there whenever something befalls its machine. */
 function lasting(index: number, ledger: string): Work {
   const command = [
     preamble(index, ledger),
-    `i=0; while [ ! -e ${gateOf(ledger)} ]; do sleep 0.3; i=$((i+1)); echo "step $i of $a"; done`,
+    `i=0; while [ ! -e ${gateOf(ledger)} ] && [ ! -e ${gateOf(ledger)}.$a ]; do sleep 0.3; i=$((i+1)); echo "step $i of $a"; done`,
     `echo "work ${index} by $a" >made-${index}; echo "all $i"`,
     `echo "end $a" >>${ledger}; sleep 0.1; exit 9`,
   ].join('\n')
   return {
-    ...{ index, steer: undefined, replaceable: true, state: 'complete', exitCode: 9 },
+    ...{ index, steer: undefined, replaceable: true, lasts: true, state: 'complete', exitCode: 9 },
     spec: specOf(command, { gpu: index % 4 === 1, replaceable: true, graceMs: 0 }),
     log(key, read) {
       const count = Number(/^all (\d+)\n$/m.exec(read)?.[1] ?? 0)
@@ -102,8 +104,9 @@ function lasting(index: number, ledger: string): Work {
   }
 }
 
-/** When this file is there, what lasts comes to its end. */
-export const gateOf = (ledger: string): string => `${ledger}.gate`
+/** When this file is there, what lasts comes to its end; with the name of an attempt, that one. */
+export const gateOf = (ledger: string, key?: string): string =>
+  key === undefined ? `${ledger}.gate` : `${ledger}.gate.${key}`
 
 function waiting(index: number, ledger: string, steer: 'Stop' | 'Kill'): Work {
   const words = [
@@ -111,7 +114,7 @@ function waiting(index: number, ledger: string, steer: 'Stop' | 'Kill'): Work {
     `echo early >made-${index}; echo "work ${index} as $a"; echo "ready $a" >>${ledger}; sleep 1000`,
   ]
   return {
-    ...{ index, steer, replaceable: false },
+    ...{ index, steer, replaceable: false, lasts: false },
     spec: specOf(words.join('\n'), { gpu: false, replaceable: false, graceMs: 20_000 }),
     state: steer === 'Stop' ? 'stopped' : 'killed',
     exitCode: steer === 'Stop' ? 128 + 15 : undefined,
@@ -127,7 +130,7 @@ function saving(index: number, ledger: string): Work {
     `echo "work ${index} as $a"; echo "ready $a" >>${ledger}; sleep 1000 & wait`,
   ]
   return {
-    ...{ index, steer: 'Stop', replaceable: false, state: 'stopped', exitCode: 7 },
+    ...{ index, steer: 'Stop', replaceable: false, lasts: false, state: 'stopped', exitCode: 7 },
     spec: specOf(words.join('\n'), { gpu: false, replaceable: false, graceMs: 20_000 }),
     log: (key) => `work ${index} as ${key}\nsaved by ${key}\n`,
     outputs: () => ({ kept: 'late\n' }),
