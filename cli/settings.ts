@@ -32,7 +32,7 @@ export function clientSettings(variables: Variables = process.env): ClientSettin
   const given = (name: string): string | undefined => variables[name] || undefined
   return {
     directory: resolve(given('SPELL_DIR') ?? defaultDirectory(given('APPDATA'))),
-    token: given('SPELL_TOKEN'),
+    token: given('SPELL_TOKEN')?.trim() || undefined,
     baseUrl: given('SPELL_BASE_URL'),
     caHash: given('SPELL_CA_HASH'),
     caFile: given('SPELL_CA_FILE'),

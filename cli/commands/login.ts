@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { type PortableToken, readToken } from '../../common/portable-token.js'
+import type { PortableToken } from '../../common/portable-token.js'
 import type { ClusterInfo__Output } from '../../proto/gen/spell/v1/ClusterInfo.js'
 import type { LogInResponse__Output } from '../../proto/gen/spell/v1/LogInResponse.js'
 import type { User__Output } from '../../proto/gen/spell/v1/User.js'
@@ -12,6 +12,7 @@ import { Failure, Quit } from '../failure.js'
 import { authorityByHash, firstReached, readAuthority } from '../login/authority.js'
 import { addressesIn, contextAt } from '../login/find-login.js'
 import { isLoginCode } from '../login/login-code.js'
+import { tokenIn } from '../login/token-text.js'
 import { askLine, askSecret, confirm } from '../output/ask.js'
 import { printable } from '../output/style.js'
 import { userAsJson } from '../output/user-json.js'
@@ -130,15 +131,20 @@ async function trusted(
 
 /** What came on standard input or in the environment; undefined: somebody is to be asked. */
 async function givenSecret(world: World, options: LoginOptions): Promise<PortableToken | undefined> {
-  if (options.tokenStdin) return readToken(present(await askLine(world, '')))
-  return world.settings.token === undefined ? undefined : readToken(world.settings.token)
+  if (options.tokenStdin) return secretIn(present(await askLine(world, '')))
+  return world.settings.token === undefined ? undefined : secretIn(world.settings.token)
 }
 
 async function typedSecret(world: World): Promise<string> {
   if (!world.stdin.isTTY) {
     throw new Failure('error', 'Nobody can be asked for a token here: use --token-stdin, or set SPELL_TOKEN.')
   }
-  return readToken(present(await askSecret(world, 'Login code or Token: '))).secret
+  return secretIn(present(await askSecret(world, 'Login code or Token: '))).secret
+}
+
+/** A code may have blanks in it, a token none. */
+function secretIn(text: string): PortableToken {
+  return isLoginCode(text) ? { secret: text, addresses: [], caSha256: '' } : tokenIn(text)
 }
 
 function present(typed: string | undefined): string {

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path'
-import { type PortableToken, readToken } from '../../common/portable-token.js'
+import type { PortableToken } from '../../common/portable-token.js'
 import { type ClientConfig, type Context, currentContext, readConfig } from '../config.js'
 import { Failure } from '../failure.js'
 import type { ClientSettings } from '../settings.js'
+import { tokenIn } from './token-text.js'
 
 /** Where the cluster is and who calls. */
 export interface Login {
@@ -16,6 +17,8 @@ export interface Login {
 }
 
 const missing = 'No login session found. Please log in ("spell login").'
+const nowhere =
+  'SPELL_TOKEN does not say where its cluster is. Give all that "spell access-tokens create" printed (spell1.…), or set SPELL_BASE_URL and SPELL_CA_HASH as well.'
 
 /**
  * From the context, over which SPELL_TOKEN and SPELL_BASE_URL go. An access token says itself where its cluster is, and it
@@ -24,8 +27,9 @@ const missing = 'No login session found. Please log in ("spell login").'
 export async function findLogin(settings: ClientSettings, contextName: string | undefined): Promise<Login> {
   const config = await readConfig(settings.directory)
   const context = currentContext(config, contextName)
-  const given = settings.token === undefined ? undefined : readToken(settings.token)
-  const token = given?.secret ?? (context?.token || config.token)
+  const given = settings.token === undefined ? undefined : tokenIn(settings.token)
+  const kept = context?.token || config.token
+  const token = given?.secret ?? (kept && tokenIn(kept).secret)
   if (!token) throw new Failure('error', missing)
   if (settings.baseUrl !== undefined) {
     const addresses = addressesIn(settings.baseUrl)
@@ -39,7 +43,7 @@ export async function findLogin(settings: ClientSettings, contextName: string | 
     const ca = await authorityFor({ settings, config, given, known, addresses })
     return { contextName: known?.name, addresses, ca, token, config }
   }
-  if (!context || context.addresses.length === 0) throw new Failure('error', missing)
+  if (!context || context.addresses.length === 0) throw new Failure('error', given ? nowhere : missing)
   const { name, addresses, ca } = context
   return { contextName: name, addresses, ca, token, config }
 }

@@ -187,6 +187,38 @@ test('SPELL_TOKEN alone is enough where the token knows its cluster', async (t) 
   t.like((await readConfig(directory)).contexts[0], { token: 'right', addresses: ['127.0.0.1:1', address] })
 })
 
+test('blanks and line ends around SPELL_TOKEN do not count, and one that says no cluster is called so', async (t) => {
+  const { spell, address, hash } = await stranger(t)
+  const token = writeToken({ secret: 'right', addresses: [address], caSha256: hash })
+  const { stdout, stderr } = await spell(['whoami', '--raw'], { env: { SPELL_TOKEN: ` ${token}\r\n` } })
+  t.is(stdout, 'ann,ann@example.org,member\n', stderr)
+  const cut = await spell(['whoami'], { env: { SPELL_TOKEN: token.slice(0, 30) } })
+  t.is(cut.code, 1)
+  t.regex(cut.stderr, /^Error: SPELL_TOKEN does not say where its cluster is/)
+})
+
+test('what can not be a token is refused without being shown, however it came', async (t) => {
+  const { spell, address, hash, coordinator } = await stranger(t)
+  const secret = 'spell1.q0a8-top-secret'
+  const where = ['login', address, '--ca-hash', hash, '--token-stdin']
+  for (const odd of [`\u201c${secret}\u201d`, `${secret} again`, `${secret}\u0007`, `\u00e9${secret}`]) {
+    const env = { SPELL_TOKEN: odd, SPELL_BASE_URL: address, SPELL_CA_HASH: hash }
+    for (const { code, stdout, stderr } of [
+      await spell(['whoami'], { env }),
+      await spell(['login', address, '--ca-hash', hash], { env }),
+      await spell(where, { input: `${odd}\n` }),
+    ]) {
+      t.is(code, 1)
+      t.regex(stderr, /^\n?Error: This is no token and no login code/)
+      t.notRegex(stdout + stderr, /top-secret/)
+    }
+  }
+  t.deepEqual(coordinator.requests, [])
+  const spaced = code.replaceAll('-', ' ')
+  await spell(where, { input: `${spaced}\n` })
+  t.like(coordinator.requestsOf('People/LogIn'), [{ code: spaced }], 'a code may have blanks')
+})
+
 test('a token that knows its cluster is not sent to that of the current context', async (t) => {
   const { spell, coordinator } = await loggedIn(t, answers)
   const token = writeToken({ secret: 'right', addresses: ['127.0.0.1:1'], caSha256: 'ab'.repeat(32) })
