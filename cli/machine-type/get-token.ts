@@ -26,7 +26,7 @@ export function addGetToken(world: World, types: Command): void {
     const options = command.optsWithGlobals<GetTokenOptions>()
     const api = await connect(world, options.context)
     const type = await madeType(api, name)
-    if (options.renew) await revokeTokens(world, api, type.name)
+    const old = options.renew ? await tokensFor(api, type.name) : []
     if (type.labels.length === 0)
       note(
         world,
@@ -34,6 +34,8 @@ export function addGetToken(world: World, types: Command): void {
       )
     const { printToken } = await import('../machines/tokens.js')
     await printToken(world, 'JOIN_NODE', { ...options, type: type.name })
+    // Last, so that a token that could not be made ends none.
+    await revokeTokens(world, api, old)
   })
 }
 
@@ -51,9 +53,12 @@ async function madeType(api: Api, name: string): Promise<MadeMachineType__Output
   )
 }
 
-async function revokeTokens(world: World, api: Api, name: string): Promise<void> {
+async function tokensFor(api: Api, name: string): Promise<readonly string[]> {
   const { tokens } = await api.call<ListJoinTokensResponse__Output>('JoinTokens', 'List', {})
-  const old = tokens.filter((token) => comparable(token.machineType) === comparable(name))
-  for (const { id } of old) await api.call('JoinTokens', 'Revoke', { id })
+  return tokens.filter((token) => comparable(token.machineType) === comparable(name)).map(({ id }) => id)
+}
+
+async function revokeTokens(world: World, api: Api, old: readonly string[]): Promise<void> {
+  for (const id of old) await api.call('JoinTokens', 'Revoke', { id })
   if (old.length > 0) note(world, `${old.length === 1 ? 'One token' : `${old.length} tokens`} ended.`)
 }

@@ -73,6 +73,9 @@ test('get-token is bound to the type, and --renew ends those printed before', as
     'JoinTokens/Revoke': () => ({}),
     'JoinTokens/Create': () => created,
   })
+  const late = await spell(['cluster', 'machine-type', 'get-token', 'BIGBOX', '--renew', '--ttl', 'never'])
+  t.is(late.code, 2)
+  t.deepEqual(coordinator.requestsOf('JoinTokens/Revoke'), [], 'a token that was not made ends none')
   const made = await spell(['cluster', 'machine-type', 'get-token', 'BIGBOX', '--renew', '--installed'])
   t.is(made.code, 0, made.stderr)
   t.regex(made.stdout, /^spell node join a\.example:7000 --ca-hash ab --token-stdin/)
