@@ -42,10 +42,15 @@ export function collect(value: string, before: readonly string[] = []): readonly
   return [...before, value]
 }
 
+/** The wire has 32 bits for counts: more would arrive as something else. */
+const largestNumber = 2 ** 31 - 1
+
 export function wholeNumber(minimum: number): (value: string) => number {
   return (value) => {
     const number = Number(value)
-    if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= minimum) return number
+    if (/^\d+$/.test(value) && number > largestNumber)
+      throw new InvalidArgumentError(`It must be a whole number, ${largestNumber} or less.`)
+    if (/^\d+$/.test(value) && number >= minimum) return number
     throw new InvalidArgumentError(`It must be a whole number, ${minimum} or more.`)
   }
 }

@@ -1,12 +1,13 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import type { ListMachineTypesResponse__Output } from '../../proto/gen/spell/v1/ListMachineTypesResponse.js'
 import type { MadeMachineType__Output } from '../../proto/gen/spell/v1/MadeMachineType.js'
-import { connect } from '../api.js'
+import { type Api, connect } from '../api.js'
 import { parseSize } from '../cluster/size.js'
 import { collect, defineBelow, wholeNumber } from '../define.js'
 import { Failure } from '../failure.js'
 import { timeAsJson } from '../output/run-json.js'
 import { printable } from '../output/style.js'
-import type { World } from '../world.js'
+import { note, type World } from '../world.js'
 import { addGetToken } from './get-token.js'
 import { addListTypes } from './list.js'
 
@@ -65,10 +66,33 @@ function addAdd(world: World, types: Command): void {
   command.action(async () => {
     refuseMeaningless(command)
     const options = command.optsWithGlobals<AddOptions>()
+    refuseNoModel(options)
     const api = await connect(world, options.context)
     const type = await api.call<MadeMachineType__Output>('MachineTypes', 'Add', requestOf(options))
     say(world, options, type, `Machine type ${type.name} is made: spell run -t ${quoted(type.name)} …`)
+    await warnWhereNobodyHasIt(world, api, type.name)
   })
+}
+
+function refuseNoModel({ gpuModel, gpus }: AddOptions): void {
+  if (gpuModel?.trim() === '')
+    throw new Failure('usage', '--gpu-model needs the name of a model, such as V100; leave it out for any.')
+  if (gpuModel !== undefined && gpus === 0)
+    throw new Failure(
+      'usage',
+      '--gpu-model and --gpus 0 exclude each other: say how many, or leave the model out.',
+    )
+}
+
+/** Nothing is wrong with a type for machines that are yet to join; a wrong number looks the same. */
+async function warnWhereNobodyHasIt(world: World, api: Api, name: string): Promise<void> {
+  const { machineTypes } = await api.call<ListMachineTypesResponse__Output>('Cluster', 'ListMachineTypes', {})
+  const listed = machineTypes.find((type) => type.made && type.name === name)
+  if (listed?.nodeCount !== 0) return
+  note(
+    world,
+    printable(`Warning: no node of this cluster can give a ${name} machine. Its runs wait until one can.`),
+  )
 }
 
 function refuseMeaningless(command: Command): void {
@@ -114,7 +138,7 @@ function addScale(world: World, types: Command): void {
     const sentence =
       limit === 0
         ? `Machine type ${type.name} has no limit any more.`
-        : `Machine type ${type.name} may be used by ${limit} runs at once.`
+        : `Machine type ${type.name} may be used by ${limit === 1 ? 'one run' : `${limit} runs`} at once.`
     say(world, options, type, sentence)
   })
 }

@@ -37,10 +37,10 @@ export function addListTypes(world: World, types: Command): void {
 
 function row(type: MachineType__Output): readonly string[] {
   const gpus = type.gpuCount === 0 ? '-' : `${type.gpuCount} x ${type.gpuModel || 'any GPU'}`
-  const memory = humanBytes(type.memoryBytes)
-  return [type.name, gpus, String(type.cpus), memory, String(type.nodeCount), String(type.freeCount)].map(
-    printable,
-  )
+  // 0: no node has it, and the type leaves it to the node.
+  const cpus = type.cpus === 0 ? '-' : String(type.cpus)
+  const memory = type.memoryBytes === 0 ? '-' : humanBytes(type.memoryBytes)
+  return [type.name, gpus, cpus, memory, String(type.nodeCount), String(type.freeCount)].map(printable)
 }
 
 function madeCells(type: MachineType__Output): readonly string[] {

@@ -60,8 +60,15 @@ function typeView(pool: Pool, demand: Demand): MachineTypeView {
     name: demand.typeName,
     gpuCount: demand.gpuCount,
     gpuModel: demand.gpuCount > 0 ? demand.typeName.replace(/x\d+$/, '') : '',
-    cpus: smallest(shares.map(({ milliCpus }) => milliCpus)) / 1000,
-    memoryBytes: smallest(shares.map(({ memoryBytes }) => memoryBytes)),
+    cpus:
+      smallest(
+        shares.map(({ milliCpus }) => milliCpus),
+        demand.milliCpus,
+      ) / 1000,
+    memoryBytes: smallest(
+      shares.map(({ memoryBytes }) => memoryBytes),
+      demand.memoryBytes,
+    ),
     nodeCount: could.length,
     freeCount: nodes.reduce((total, node) => total + freeOn(pool, node, demand), 0),
     ...{ made: false, limit: 0, inUse: 0, labels: [], spot: false, defaultAutoResume: false },
@@ -69,8 +76,9 @@ function typeView(pool: Pool, demand: Demand): MachineTypeView {
   }
 }
 
-function smallest(values: readonly number[]): number {
-  return values.length === 0 ? 0 : Math.min(...values)
+/** Where no node gives it: what is asked for, if that is said. */
+function smallest(values: readonly number[], asked: number | undefined): number {
+  return values.length === 0 ? (asked ?? 0) : Math.min(...values)
 }
 
 function freeOn(pool: Pool, node: PoolNode, demand: Demand): number {

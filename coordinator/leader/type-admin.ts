@@ -50,7 +50,7 @@ export class TypeAdmin {
     if (runs.length > 0)
       throw new RpcError(
         'FAILED_PRECONDITION',
-        `Runs of the machine type ${type.name} have not ended: ${runs.slice(0, 10).join(', ')}. Wait for them or stop them; "spell cluster machine-type scale" keeps further ones from starting.`,
+        `Runs of the machine type ${type.name} have not ended: ${runs.slice(0, 10).join(', ')}. Wait for them or stop them.`,
       )
     writes.checkRoom()
     memory.removeMachineType(type.name)

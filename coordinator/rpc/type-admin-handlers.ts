@@ -4,7 +4,7 @@ import type { MadeMachineType__Output } from '../../proto/gen/spell/v1/MadeMachi
 import type { ScaleMachineTypeRequest__Output } from '../../proto/gen/spell/v1/ScaleMachineTypeRequest.js'
 import type { MadeType } from '../core/made-types.js'
 import { type Handlers, unary } from './call.js'
-import { labelRefusal } from './submit-rules.js'
+import { typeRefusal } from './type-rules.js'
 import type { UserCall } from './user-call.js'
 
 export const typeAdminHandlers: Handlers<UserCall> = {
@@ -22,23 +22,6 @@ export const typeAdminHandlers: Handlers<UserCall> = {
   'MachineTypes/Delete': unary<MachineTypeName__Output, UserCall>(async ({ name }, { leader }) =>
     typeToWire(await leader.typeAdmin.delete(name)),
   ),
-}
-
-const mostGpus = 64
-
-function typeRefusal(wire: MadeMachineType__Output): string | undefined {
-  const { gpuCount, cpus, memoryBytes, storageBytes, labels } = wire
-  if (gpuCount > mostGpus) return `A machine type has at most ${mostGpus} GPUs.`
-  if (!(cpus >= 0 && Number.isFinite(cpus)) || (cpus > 0 && cpus < 0.001))
-    return 'The cores of a machine type are a number from 0.001 on.'
-  if (!Number.isSafeInteger(memoryBytes) || !Number.isSafeInteger(storageBytes))
-    return 'Memory and storage of a machine type are numbers of bytes.'
-  if (labels.length > 16) return 'A machine type asks for at most 16 labels.'
-  for (const label of labels) {
-    const refusal = labelRefusal(label)
-    if (refusal !== undefined) return refusal
-  }
-  return undefined
 }
 
 function typeFromWire(wire: MadeMachineType__Output): Omit<MadeType, 'by' | 'createdAtMs'> {

@@ -27,7 +27,10 @@ big   4 x A100  32    256G    1         1         1 of 2  fast-disk, 500 GB of d
 })
 
 test('machine-type add says everything that was written', async (t) => {
-  const { spell, coordinator } = await loggedIn(t, { 'MachineTypes/Add': () => big })
+  const { spell, coordinator } = await loggedIn(t, {
+    'MachineTypes/Add': () => big,
+    'Cluster/ListMachineTypes': () => ({ machineTypes: [plain, big] }),
+  })
   const words = ['--name', 'big', '--gpu-model', 'A100', '--gpus', '4', '--cpus', '32', '--memory', '256G']
   const more = ['--storage-size', '500', '--label', 'fast-disk', '--label', 'x', '--limit', '2', '--spot']
   t.is(
@@ -38,6 +41,36 @@ test('machine-type add says everything that was written', async (t) => {
     ...{ name: 'big', gpuModel: 'A100', gpuCount: 4, cpus: 32, memoryBytes: 256 * 1024 ** 3 },
     ...{ storageBytes: 500e9, labels: ['fast-disk', 'x'], limit: 2, spot: true, defaultAutoResume: false },
   })
+})
+
+test('machine-type add warns where no node could give it', async (t) => {
+  const { spell } = await loggedIn(t, {
+    'MachineTypes/Add': () => big,
+    'Cluster/ListMachineTypes': () => ({ machineTypes: [plain, { ...big, nodeCount: 0 }] }),
+  })
+  const added = await spell(['cluster', 'machine-type', 'add', '--name', 'big', '--json'])
+  t.is(added.code, 0)
+  t.is(JSON.parse(added.stdout).name, 'big')
+  t.is(
+    added.stderr,
+    'Warning: no node of this cluster can give a big machine. Its runs wait until one can.\n',
+  )
+})
+
+test('a model and no GPUs, an empty model and counts beyond the wire are refused', async (t) => {
+  const { spell, coordinator } = await loggedIn(t)
+  const typed = async (...words: string[]) => await spell(['cluster', 'machine-type', ...words])
+  const add = (...words: string[]) => typed('add', '--name', 'big', ...words)
+  for (const [refused, sentence] of [
+    [await add('--gpu-model', 'T4', '--gpus', '0'), /--gpu-model and --gpus 0 exclude each other/],
+    [await add('--gpu-model', ''), /--gpu-model needs the name of a model/],
+    [await add('--limit', '4294967297'), /It must be a whole number, 2147483647 or less/],
+    [await typed('scale', 'big', '4294967296'), /It must be a whole number, 2147483647 or less/],
+  ] as const) {
+    t.is(refused.code, 2)
+    t.regex(refused.stderr, sentence)
+  }
+  t.deepEqual(coordinator.requests, [])
 })
 
 for (const words of [['--min-machines', '0'], ['--idle-timeout=30'], ['--instance-type', 'p3.8xlarge']])
@@ -53,6 +86,7 @@ test('scale and delete say what holds now', async (t) => {
   const { spell } = await loggedIn(t, { 'MachineTypes/Scale': () => big, 'MachineTypes/Delete': () => big })
   const typed = async (...words: string[]) => (await spell(['cluster', 'machine-type', ...words])).stdout
   t.is(await typed('scale', 'big', '3'), 'Machine type big may be used by 3 runs at once.\n')
+  t.is(await typed('scale', 'big', '1'), 'Machine type big may be used by one run at once.\n')
   t.is(await typed('scale', 'big', '0'), 'Machine type big has no limit any more.\n')
   t.is(await typed('delete', 'big'), 'Machine type big is deleted.\n')
 })

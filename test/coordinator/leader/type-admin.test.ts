@@ -30,6 +30,13 @@ test('a made type is asked for by name, without case, blanks and dashes, also of
   t.like(listed, { made: true, cpus: 3, nodeCount: 1, freeCount: 1 })
 })
 
+test('a type that no node can give is listed with what it asks for', async (t) => {
+  const { leader } = await oneNode({ runs: 0 })
+  await leader.typeAdmin.add(root, type({ name: 'huge', milliCpus: 5_000_000, memoryBytes: 2 ** 50 }))
+  const listed = (await leader.machineTypes()).find(({ name }) => name === 'huge')
+  t.like(listed, { cpus: 5_000, memoryBytes: 2 ** 50, nodeCount: 0, freeCount: 0 })
+})
+
 test('a name that is taken, by a made type or one of the cluster, is refused', async (t) => {
   const { leader } = await oneNode({ runs: 0, offered: { gpus: gpus(1, 'Homemade 9000') } })
   await leader.typeAdmin.add(root, type({ name: 'big' }))
