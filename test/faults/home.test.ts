@@ -58,7 +58,7 @@ async function isWhole(t: ExecutionContext, cluster: FailoverCluster, id: number
     `this is ${id}\n`,
   )
   t.is(readFileSync(join(cluster.folder, `../desk/home/of-${id}/out.txt`), 'utf8'), `this is ${id}\n`)
-  t.is((await cluster.spell(`logs --raw ${id}`)).stdout, `begun\nthis is ${id}\n`)
+  t.is((await cluster.spell(`logs -f --raw ${id}`)).stdout, `begun\nthis is ${id}\n`)
 }
 
 test.serial(

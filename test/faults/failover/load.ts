@@ -74,7 +74,8 @@ export class Load {
       const run = await this.#until(runId, isOver)
       if (run.state !== 'COMPLETE' || run.exitCode !== 3 || run.attempt !== 1)
         faults.push(`run ${runId} is ${run.state} (${run.exitCode}) by attempt ${run.attempt}: ${run.reason}`)
-      const kept = await this.#cluster.spell(`logs --raw ${runId}`)
+      // Its last bytes may come after its end: who follows waits for them.
+      const kept = await this.#cluster.spell(`logs -f --raw ${runId}`)
       faults.push(...countLines(kept.stdout).map((trouble) => `the log of run ${runId}: ${trouble}`))
       if ((await this.#result(runId)) !== kept.stdout.slice(kept.stdout.lastIndexOf('all ')))
         faults.push(`the output of run ${runId} is not what it printed last`)
