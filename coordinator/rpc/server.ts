@@ -53,6 +53,8 @@ export class Endpoint<Context> {
   /** Those that outlive the lead. */
   readonly #lasting = new Set<LiveCall>()
   readonly server: Server
+  /** With the port that it got. */
+  #address: string | undefined
 
   constructor(parts: EndpointParts<Context>) {
     this.#parts = parts
@@ -74,7 +76,10 @@ export class Endpoint<Context> {
           reject(
             new RpcError('UNAVAILABLE', `Cannot listen on ${address}: ${error.message}`, { cause: error }),
           )
-        else resolve(port)
+        else {
+          this.#address = address.replace(/:\d+$/, `:${port}`)
+          resolve(port)
+        }
       })
     })
   }
@@ -84,15 +89,17 @@ export class Endpoint<Context> {
     for (const call of [...this.#live]) call.abort(reason)
   }
 
-  /** Takes no new calls, gives those under way `graceMs`, then ends them. */
+  /** Takes no new calls, gives those under way `graceMs`, then ends them, and waits as long again for their connections. */
   async close(graceMs: number): Promise<void> {
+    // Before the shutdown: a connection that is being closed by that is left alone. And forceShutdown() ends none where
+    // channelz is off.
+    if (this.#address !== undefined) this.server.drain(this.#address, graceMs)
     const over = new Promise<void>((resolve) => this.server.tryShutdown(() => resolve()))
     const reason = new RpcError('UNAVAILABLE', 'This coordinator is being shut down.')
     this.abortStreams(reason)
     for (const call of [...this.#lasting]) call.abort(reason)
-    const timer = setTimeout(() => this.server.forceShutdown(), graceMs)
-    await over
-    clearTimeout(timer)
+    // One whose handshake is not over yet is not known, and would be there for as long as its client likes.
+    await overOrLate(2 * graceMs, over)
   }
 
   #register(method: Method<unknown, unknown>): void {
@@ -225,6 +232,15 @@ export class Endpoint<Context> {
     const milliseconds = this.#parts.clock.monotonic() - begunMs
     this.#parts.observe?.({ method, code, milliseconds, context })
   }
+}
+
+async function overOrLate(ms: number, over: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([over, late])
+  clearTimeout(timer)
 }
 
 interface CurrentCall<Context> {
