@@ -22,6 +22,9 @@ export function parseReport(output: string): Report {
   return parseCsv(text) ?? { sections: [], remarks: remarksOf(text), incomplete: notUnderstood(text) }
 }
 
+/** Reports have six levels; whatever looks at sections below one another is not to run out of stack. */
+const deepest = 50
+
 function notUnderstood(text: string): string {
   if (text === '') return 'nvidia-smi says nothing.'
   return `nvidia-smi says nothing that is understood: ${JSON.stringify(text.slice(0, 200))}`
@@ -45,6 +48,8 @@ function parseXml(text: string, before: readonly string[]): Report {
     open.at(-1)?.sections.push(section)
     if (name === 'gpu') section.sections.push(place(attributes))
     if (!empty) open.push(section)
+    broken = open.length > deepest
+    if (broken) break
   }
   const whole = !broken && open.length === 1 && root.sections.length === 1
   const sections = [...(root.sections[0]?.sections ?? [])]
@@ -68,11 +73,7 @@ function parseText(text: string, before: readonly string[]): Report {
   const open: { indent: number; section: GrowingSection }[] = [{ indent: -1, section: root }]
   const remarks = [...before]
   for (const line of text.split('\n')) {
-    const {
-      indent = '',
-      name = '',
-      value,
-    } = /^(?<indent>\s*)(?<name>\S.*?)(\s+: ?(?<value>.*))?$/.exec(line)?.groups ?? {}
+    const { indent, name, value } = partsOf(line)
     if (name === '' || name.startsWith('===')) continue
     if (indent === '' && value === undefined && !isGpuHeading(name)) {
       remarks.push(line.trim())
@@ -92,6 +93,20 @@ function parseText(text: string, before: readonly string[]): Report {
   const whole = counted && !lastIsOpen
   const incomplete = whole ? countedWrongly(sections) : cutOff
   return { sections, remarks: remarksOf(remarks.join('\n')), incomplete }
+}
+
+/** `    Product Name    : Tesla T4`; without a value where it is a heading. */
+function partsOf(line: string): {
+  readonly indent: string
+  readonly name: string
+  readonly value: string | undefined
+} {
+  const words = line.trimStart()
+  const indent = line.slice(0, line.length - words.length)
+  // No pattern that could look at a long row of blanks again from each of them.
+  const colon = words.search(/\s:/)
+  if (colon < 0) return { indent, name: words.trimEnd(), value: undefined }
+  return { indent, name: words.slice(0, colon).trimEnd(), value: words.slice(colon + 2) }
 }
 
 /** What stands where a GPU begins: its place on the bus, though it may tell nothing else. */

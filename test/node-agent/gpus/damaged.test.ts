@@ -33,6 +33,17 @@ for (const file of files)
     }
   })
 
+test('long rows of blanks and deep nesting keep nobody waiting and end nothing', (t) => {
+  const blanks = ' '.repeat(2_000_000)
+  t.deepEqual(devices(`==NVSMI LOG==\nAttached GPUs : 1\nProduct Name${blanks}x\n`).uuids, [])
+  const uuid = 'GPU-d37e67a5-91dd-3774-a5cb-99096249601a'
+  const gpu = (inside: string) => `<gpu id="00000000:00:1E.0"><uuid>${uuid}</uuid>${inside}</gpu>`
+  const nested = `${'<a>'.repeat(100_000)}${'</a>'.repeat(100_000)}`
+  const { uuids, report } = devices(`<nvidia_smi_log>${gpu(nested)}</nvidia_smi_log>`)
+  t.deepEqual([uuids, report.incomplete], [[], cutOff])
+  t.deepEqual(devices(`<nvidia_smi_log>${gpu('<a><b>x</b></a>')}</nvidia_smi_log>`).uuids, [uuid])
+})
+
 test('whatever is printed, something is made of it', (t) => {
   const texts = files.map((file) => readFileSync(file, 'utf8').slice(0, 12_000))
   const damaged = fc
