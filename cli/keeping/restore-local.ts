@@ -31,6 +31,7 @@ export async function restoreLocal(world: World, file: string, dir: string): Pro
       peerUrl,
       initialCluster: `${etcdName}=${peerUrl}`,
       folder: layout.etcdFolder,
+      clusterKeyFile: layout.clusterKeyFile,
     }
     return await restoreMember(world, file, member, localEnvironment().searchPath)
   } finally {

@@ -38,6 +38,7 @@ export async function restoreMachine(world: World, file: string, dir: string): P
       peerUrl: url(own.host),
       initialCluster: settings.members.map(({ name, host }) => `${name}=${url(host)}`).join(','),
       folder: folder.dataFolder,
+      clusterKeyFile: coordinator.trust.clusterKeyFile,
     }
     const restored = await restoreMember(world, file, member, localEnvironment().searchPath)
     return {

@@ -5,6 +5,7 @@ import { execa } from 'execa'
 import { Failure } from '../failure.js'
 import { announceSlow } from '../output/announce-slow.js'
 import type { World } from '../world.js'
+import { refuseOtherKey } from './key-of-backup.js'
 import { checkSnapshotFile, findEtcdctl, type SnapshotStatus, snapshotStatus } from './snapshot-file.js'
 
 /** One etcd member that is to begin with what a backup holds. */
@@ -16,6 +17,8 @@ export interface Member {
   readonly initialCluster: string
   /** Its data folder. */
   readonly folder: string
+  /** What the cluster's secrets are sealed with, where this machine has it. */
+  readonly clusterKeyFile: string
 }
 
 export interface Restored {
@@ -38,6 +41,7 @@ export async function restoreMember(
   const slow = announceSlow(world, `Reading ${file}`)
   try {
     const { bytes, sha256 } = await checkSnapshotFile(file)
+    await refuseOtherKey(file, member.clusterKeyFile)
     const status = await snapshotStatus(etcdctl, file)
     const next = join(dirname(member.folder), `etcd.restoring-${process.pid}`)
     await rm(next, { recursive: true, force: true })
