@@ -8,4 +8,5 @@ export default {
   cache: false,
   timeout: '15m',
   concurrency: 1,
+  environmentVariables: { SPELL_PATIENCE_MINUTES: '90' },
 }
