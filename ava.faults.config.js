@@ -8,5 +8,5 @@ export default {
   cache: false,
   timeout: '15m',
   concurrency: 1,
-  environmentVariables: { SPELL_PATIENCE_MINUTES: '90' },
+  environmentVariables: { TEST_PATIENCE_MINUTES: '90' },
 }
