@@ -120,11 +120,17 @@ export class Api {
     }
     const trouble = connectionTrouble(error)
     if (trouble === undefined) return error
-    const reason = trouble + this.#wayBack()
+    const reason = trouble + this.#whomToTrust(trouble) + this.#wayBack()
     return new RpcError(error.code, `Could not reach a coordinator at ${where}: ${reason}`, {
       cause: error,
       trailers: error.trailers,
     })
+  }
+
+  /** Without an authority only those of the system are believed, and a cluster has one of its own. */
+  #whomToTrust(trouble: string): string {
+    if (this.login.ca !== '' || !/self[- ]signed|unable to (?:get|verify)/i.test(trouble)) return ''
+    return '. Say which certificate authority is the right one: SPELL_CA_HASH or SPELL_CA_FILE'
   }
 
   /** A cluster of this machine may just have been taken down. */

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { RpcError } from '../../common/errors.js'
 import type { PortableToken } from '../../common/portable-token.js'
 import type { ClusterInfo__Output } from '../../proto/gen/spell/v1/ClusterInfo.js'
 import type { LogInResponse__Output } from '../../proto/gen/spell/v1/LogInResponse.js'
@@ -60,7 +61,9 @@ async function logIn(world: World, written: string | undefined, options: LoginOp
   const login = { contextName: undefined, addresses, ca, config }
   const token = isLoginCode(secret) ? await spend(new Api(world, { ...login, token: '' }), secret) : secret
   const api = new Api(world, { ...login, token })
-  const user = await api.call<User__Output>('Account', 'WhoAmI', {})
+  const user = await api.call<User__Output>('Account', 'WhoAmI', {}).catch((error: unknown) => {
+    throw shortCode(error, secret) ?? error
+  })
   const cluster = await api.call<ClusterInfo__Output>('Cluster', 'Get', {})
   const known = contextAt(config, addresses)
   const name = options.name ?? known?.name ?? (cluster.name || (addresses[0] ?? ''))
@@ -71,6 +74,18 @@ async function logIn(world: World, written: string | undefined, options: LoginOp
   const hello = `Hello, ${printable(user.name)}!`
   const json = () => JSON.stringify(userAsJson(user, name, context.addresses))
   world.stdout.write(`${options.json ? json() : hello}\n`)
+}
+
+/** Where what was taken for a token is a code that was not copied whole; undefined: something else is wrong. */
+function shortCode(error: unknown, secret: string): Failure | undefined {
+  const letters = secret.replaceAll('-', '')
+  const mayBe = /^[0-9a-z]{1,30}$/i.test(letters) && letters !== secret
+  if (!mayBe || !(error instanceof RpcError) || error.code !== 'UNAUTHENTICATED') return undefined
+  return new Failure(
+    'error',
+    `The cluster knows no such token. If it is to be a login code: that has 20 letters and digits, and this has ${letters.length}.`,
+    { cause: error },
+  )
 }
 
 /** Gives the token that the code is good for, once. */

@@ -32,8 +32,7 @@ export async function findInstaller(api: Api, name: InstallerName): Promise<Inst
   const tried = await Promise.all(addresses.map((address) => tryHash(address, name, api.login.ca)))
   const [first] = tried.flatMap((each) => each.sha256 ?? [])
   if (first === undefined) {
-    const reasons = tried.map(({ address, reason }) => `${address}: ${reason}`).join('; ')
-    throw new Failure('error', `No coordinator gives the installer ${name}. ${reasons}`)
+    throw new Failure('error', `No coordinator gives the installer ${name}. ${reasonsOf(tried)}.`)
   }
   // While a cluster is being upgraded its coordinators may have different ones.
   const same = tried.filter((each) => each.sha256 === first)
@@ -44,6 +43,21 @@ interface Tried {
   readonly address: string
   readonly sha256?: string
   readonly reason?: string
+}
+
+/** What several say is said once. */
+function reasonsOf(tried: readonly Tried[]): string {
+  const bare = (reason = '') => reason.replace(/\.$/, '')
+  const reasons = [...new Set(tried.map(({ reason }) => bare(reason)))]
+  const saying = (reason: string) => tried.filter((each) => bare(each.reason) === reason)
+  return reasons
+    .map(
+      (reason) =>
+        `${saying(reason)
+          .map(({ address }) => address)
+          .join(', ')}: ${reason}`,
+    )
+    .join('; ')
 }
 
 async function tryHash(address: string, name: string, ca: string): Promise<Tried> {

@@ -219,6 +219,18 @@ test('what can not be a token is refused without being shown, however it came', 
   t.like(coordinator.requestsOf('People/LogIn'), [{ code: spaced }], 'a code may have blanks')
 })
 
+test('a login code with too few letters is not called a token', async (t) => {
+  const { spell, address, hash } = await stranger(t)
+  const typed = await spell(['login', address, '--ca-hash', hash, '--token-stdin'], {
+    input: 'k7fq-29xm-p3wd-8hjt-0r\n',
+  })
+  t.is(typed.code, 1)
+  t.is(
+    typed.stderr,
+    'Error: The cluster knows no such token. If it is to be a login code: that has 20 letters and digits, and this has 18.\n',
+  )
+})
+
 test('a token that knows its cluster is not sent to that of the current context', async (t) => {
   const { spell, coordinator } = await loggedIn(t, answers)
   const token = writeToken({ secret: 'right', addresses: ['127.0.0.1:1'], caSha256: 'ab'.repeat(32) })
@@ -238,7 +250,9 @@ test('with a bare token the environment says where the cluster is and by what it
   writeFileSync(file, coordinator.ca)
   t.is((await spell(['whoami', '--raw'], { env: { ...env, SPELL_CA_FILE: 'ca.pem' } })).stdout, told)
   const requests = coordinator.requests.length
-  t.is((await spell(['whoami'], { env })).code, 1, 'an authority that nobody vouches for')
+  const unknown = await spell(['whoami'], { env })
+  t.is(unknown.code, 1, 'an authority that nobody vouches for')
+  t.regex(unknown.stderr, /self-signed.*\. Say which certificate authority is the right one: SPELL_CA_HASH/)
   t.is((await spell(['whoami'], { env: { ...env, SPELL_CA_HASH: 'abcd' } })).code, 1)
   const missing = await spell(['whoami'], { env: { ...env, SPELL_CA_FILE: 'nowhere.pem' } })
   t.regex(missing.stderr, /Could not read the certificate authority/)
