@@ -23,9 +23,12 @@ const clientCount = 5
 /** So many are submitted before anything befalls anybody, the others meanwhile. */
 const firstCount = 12
 const watcherEvery = 6
-/** For everything to come to its end once nothing is broken any more. Milliseconds. */
-const settleMs = 60_000
-const scheduleMs = 180_000
+/**
+ * For everything to come to its end once nothing is broken any more, in milliseconds. Agents wait up to 30 s between two
+ * tries to save.
+ */
+const settleMs = 120_000
+const scheduleMs = 300_000
 
 export interface ScheduleResult {
   readonly seed: number
