@@ -21,10 +21,9 @@ export interface HomeChannelParts {
 
 /** Of what asks for a moment's work; what carries bytes takes as long as these take. */
 const deadlineMs = 60_000
-const connectWithinMs = 3_000
 /** Of what is read: with less a large object waits for the network again and again. */
 const windowBytes = 1024 * 1024
-/** A home that says nothing for twice this long is away. */
+/** A home that says nothing for twice this long is away, be it connected or not: slow is not away. */
 const keepaliveMs = 5_000
 
 /** Errors of the store itself, not of the way to it. */
@@ -89,7 +88,7 @@ export class HomeChannel {
     if (this.#closed) throw new RpcError('UNAVAILABLE', 'this coordinator is being stopped')
     if (address === undefined) throw new RpcError('UNAVAILABLE', 'it is not running')
     const channel = address === this.#address && this.#channel ? this.#channel : this.#open(address)
-    await channel.connect(connectWithinMs, new AbortController().signal)
+    await channel.connect(2 * keepaliveMs, new AbortController().signal)
     return channel
   }
 
