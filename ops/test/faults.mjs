@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util'
 import { seeToBuild } from '../setup/built.mjs'
 import { runMain, Stop } from '../setup/say.mjs'
-import { seeToEngine, seeToPackages } from './needs.mjs'
+import { seeToPackages } from './needs.mjs'
 import { runAva } from './run-ava.mjs'
+import { useEngine } from './shared-engine.mjs'
 
 // `npm run test:faults [-- --short] [-- NAME…]`: every test of test/faults, or those whose file begins with a NAME. They kill
 // real programs at random and chosen moments; seeds are printed.
@@ -29,13 +30,13 @@ runMain(async () => {
   await seeToPackages()
   if (process.env.SPELL_BUILD === undefined) await seeToBuild('with-tests')
   const build = process.env.SPELL_BUILD ?? 'dist'
-  const endEngine = await seeToEngine()
+  const leaveEngine = await useEngine()
   try {
     const files = positionals.map((name) => `${build}/test/faults/**/${name}*.test.js`)
     const counts = await runAva(['--config', 'ava.faults.config.js', ...files], environment)
     return counts.failed > 0 || counts.passed === 0 ? 1 : 0
   } finally {
-    await endEngine()
+    await leaveEngine()
   }
 })
 

@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { root, seeToBuild } from '../setup/built.mjs'
 import { runMain, say } from '../setup/say.mjs'
 import { run } from '../setup/shell.mjs'
-import { seeToEngine, seeToPackages } from './needs.mjs'
+import { seeToPackages } from './needs.mjs'
 import { runAva } from './run-ava.mjs'
+import { useEngine } from './shared-engine.mjs'
 
 // `npm test [-- AVA'S WORDS…]`: installs what tests need, builds, lints, and runs the tests on real etcd, Docker and git.
 // What it starts it ends. SPELL_TEST_SUMMARY names a file for the numbers.
@@ -17,7 +18,7 @@ runMain(async () => {
     [join(root, 'node_modules/@biomejs/biome/bin/biome'), 'check', '.'],
     { cwd: root },
   )
-  const endEngine = await seeToEngine()
+  const leaveEngine = await useEngine()
   try {
     const counts = await runAva(process.argv.slice(2))
     const summary = {
@@ -31,6 +32,6 @@ runMain(async () => {
     )
     return summary.failed > 0 || summary.passed === 0 ? 1 : 0
   } finally {
-    await endEngine()
+    await leaveEngine()
   }
 })

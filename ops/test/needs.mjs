@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { lookForEngine, startEngine, stopEngine } from '../setup/engine.mjs'
 import {
   busybox,
   curl,
@@ -39,12 +38,4 @@ export async function seeToPackages() {
     )
   }
   await install(missing)
-}
-
-/** Returns what ends the engine, if one had to be started. */
-export async function seeToEngine() {
-  if ((await lookForEngine()) !== 'silent') return async () => {}
-  const started = await startEngine()
-  if (started.kind === 'failed') throw new Stop(`The tests need a Docker Engine: ${started.reason}.`)
-  return stopEngine
 }
