@@ -43,13 +43,13 @@ export function collect(value: string, before: readonly string[] = []): readonly
 }
 
 /** The wire has 32 bits for counts: more would arrive as something else. */
-const largestNumber = 2 ** 31 - 1
+export const mostOnTheWire = 2 ** 31 - 1
 
-export function wholeNumber(minimum: number): (value: string) => number {
+export function wholeNumber(minimum: number, maximum = Number.MAX_SAFE_INTEGER): (value: string) => number {
   return (value) => {
     const number = Number(value)
-    if (/^\d+$/.test(value) && number > largestNumber)
-      throw new InvalidArgumentError(`It must be a whole number, ${largestNumber} or less.`)
+    if (/^\d+$/.test(value) && number > maximum)
+      throw new InvalidArgumentError(`It must be a whole number, ${maximum} or less.`)
     if (/^\d+$/.test(value) && number >= minimum) return number
     throw new InvalidArgumentError(`It must be a whole number, ${minimum} or more.`)
   }

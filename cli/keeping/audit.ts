@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { AuditEntry__Output } from '../../proto/gen/spell/v1/AuditEntry.js'
 import { connect } from '../api.js'
-import { defineBelow, wholeNumber } from '../define.js'
+import { defineBelow, mostOnTheWire, wholeNumber } from '../define.js'
 import { localTime } from '../output/dates.js'
 import { printable } from '../output/style.js'
 import { table } from '../output/table.js'
@@ -17,7 +17,7 @@ interface Flags {
 /** `spell cluster audit`: who did what. */
 export function addAudit(world: World, cluster: Command): void {
   const command = defineBelow(world, cluster, 'audit', 'Show who changed what, and who was refused.')
-    .option('-n, --number <n>', 'the newest so many', wholeNumber(1), 50)
+    .option('-n, --number <n>', 'the newest so many', wholeNumber(1, mostOnTheWire), 50)
     .option('--user <name>', 'only what this user did')
     .option('--json', 'a JSON object a line')
   command.action(async () => {

@@ -3,7 +3,7 @@ import type { ListMachineTypesResponse__Output } from '../../proto/gen/spell/v1/
 import type { MadeMachineType__Output } from '../../proto/gen/spell/v1/MadeMachineType.js'
 import { type Api, connect } from '../api.js'
 import { parseSize } from '../cluster/size.js'
-import { collect, defineBelow, wholeNumber } from '../define.js'
+import { collect, defineBelow, mostOnTheWire, wholeNumber } from '../define.js'
 import { Failure } from '../failure.js'
 import { timeAsJson } from '../output/run-json.js'
 import { printable } from '../output/style.js'
@@ -52,12 +52,16 @@ function addAdd(world: World, types: Command): void {
   const command = defineBelow(world, types, 'add', 'Make a machine type.')
     .requiredOption('--name <name>', 'what runs ask for: spell run -t NAME')
     .option('--gpu-model <model>', 'such as V100, A100-80GB or A100-80GB-1g.10gb')
-    .option('--gpus <k>', 'how many of them (1 with --gpu-model, else 0)', wholeNumber(0))
+    .option('--gpus <k>', 'how many of them (1 with --gpu-model, else 0)', wholeNumber(0, mostOnTheWire))
     .option('--cpus <c>', 'cores (with GPUs their share of the machine, else as CPU)', cores)
     .option('--memory <size>', 'such as 64G (as --cpus)')
-    .option('--storage-size <gb>', 'GB of disk that must be free, and that a run may write', wholeNumber(1))
+    .option(
+      '--storage-size <gb>',
+      'GB of disk that must be free, and that a run may write',
+      wholeNumber(1, mostOnTheWire),
+    )
     .option('--label <label>', 'that a machine must have: spell node label (repeatable)', collect)
-    .option('--limit <n>', 'how many runs of it may be on machines at once', wholeNumber(1))
+    .option('--limit <n>', 'how many runs of it may be on machines at once', wholeNumber(1, mostOnTheWire))
     .option('--spot', 'its machines may go at any time: runs are repeated unless they say otherwise')
     .option('--default-auto-resume', 'repeat runs whose machine is lost, unless they say otherwise')
     .option('--json', 'the type as a JSON object')
@@ -129,7 +133,7 @@ function addScale(world: World, types: Command): void {
     'Change how many runs of a made type there may be at once.',
   )
     .argument('<name>', 'name of the type')
-    .argument('<n>', 'so many runs at once; 0: no limit', wholeNumber(0))
+    .argument('<n>', 'so many runs at once; 0: no limit', wholeNumber(0, mostOnTheWire))
     .option('--json', 'the type as a JSON object')
   command.action(async (name: string, limit: number) => {
     const options = command.optsWithGlobals<{ context?: string; json?: boolean }>()

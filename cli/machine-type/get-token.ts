@@ -3,7 +3,7 @@ import type { ListJoinTokensResponse__Output } from '../../proto/gen/spell/v1/Li
 import type { ListMadeTypesResponse__Output } from '../../proto/gen/spell/v1/ListMadeTypesResponse.js'
 import type { MadeMachineType__Output } from '../../proto/gen/spell/v1/MadeMachineType.js'
 import { type Api, connect } from '../api.js'
-import { defineBelow, wholeNumber } from '../define.js'
+import { defineBelow, mostOnTheWire, wholeNumber } from '../define.js'
 import { Failure } from '../failure.js'
 import type { TokenFlags } from '../machines/tokens.js'
 import { printable } from '../output/style.js'
@@ -18,7 +18,7 @@ export function addGetToken(world: World, types: Command): void {
   const command = defineBelow(world, types, 'get-token', summary)
     .argument('<name>', 'name of the type')
     .option('--renew', 'end the tokens for this type that were printed before')
-    .option('--uses <n>', 'how many machines may join with it (1)', wholeNumber(1))
+    .option('--uses <n>', 'how many machines may join with it (1)', wholeNumber(1, mostOnTheWire))
     .option('--ttl <time>', 'how long it is good, such as 90m or 24h (1h)')
     .option('--installed', 'print what is typed where spell is installed already')
     .option('--json', 'a JSON object')

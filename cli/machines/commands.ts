@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { collect, defineBelow, wholeNumber } from '../define.js'
+import { collect, defineBelow, mostOnTheWire, wholeNumber } from '../define.js'
 import type { World } from '../world.js'
 import type { JoinCoordinatorFlags } from './join-coordinator.js'
 import type { JoinNodeFlags } from './join-node.js'
@@ -55,7 +55,7 @@ export function addCoordinatorCommands(world: World, parent: Command): void {
 export function addNodeCommands(world: World, parent: Command): void {
   const summary = 'Print what makes another machine a node (for admins).'
   const token = defineBelow(world, parent, 'token', summary)
-    .option('--uses <n>', 'how many machines may join with it (1)', wholeNumber(1))
+    .option('--uses <n>', 'how many machines may join with it (1)', wholeNumber(1, mostOnTheWire))
     .option('--ttl <time>', 'how long it is good, such as 90m or 24h (1h)')
     .option('--type <name>', 'the machine type that they will be (whatever they are)')
     .addOption(

@@ -4,7 +4,7 @@ import type { ListUsersResponse__Output } from '../../proto/gen/spell/v1/ListUse
 import type { Person__Output } from '../../proto/gen/spell/v1/Person.js'
 import type { RemoveUserResponse__Output } from '../../proto/gen/spell/v1/RemoveUserResponse.js'
 import { type Api, connect } from '../api.js'
-import { defineBelow, wholeNumber } from '../define.js'
+import { defineBelow, mostOnTheWire, wholeNumber } from '../define.js'
 import { Failure } from '../failure.js'
 import { localTime } from '../output/dates.js'
 import { timeAsJson } from '../output/run-json.js'
@@ -151,7 +151,7 @@ function removeCommand(world: World, user: Command): void {
 function withRights(command: Command): Command {
   return command
     .addOption(new Option('--role <role>', 'what they may do').choices(['admin', 'member', 'viewer']))
-    .option('--max-runs <n>', 'runs at once; 0: no limit', wholeNumber(0))
+    .option('--max-runs <n>', 'runs at once; 0: no limit', wholeNumber(0, mostOnTheWire))
     .option('--email <address>', 'for people to read')
 }
 
