@@ -28,18 +28,18 @@ export async function useEngine() {
   await alone(async () => {
     writeFileSync(join(users, String(process.pid)), '')
     if ((await lookForEngine()) !== 'silent') return
-    writeFileSync(startedByTests, '')
     const started = await startEngine()
-    if (started.kind !== 'failed') return
+    if (started.kind !== 'failed') return writeFileSync(startedByTests, engineNow())
     rmSync(join(users, String(process.pid)))
     throw new Stop(`The tests need a Docker Engine: ${started.reason}.`)
   })
   return () =>
     alone(async () => {
       rmSync(join(users, String(process.pid)), { force: true })
-      if (!existsSync(startedByTests) || readdirSync(users).some(isAlive)) return
-      await stopEngine()
-      rmSync(startedByTests)
+      if (readdirSync(users).some(isAlive)) return
+      // A mark of one that has ended since, or of before a reboot, says nothing of somebody's own engine.
+      if (textOf(startedByTests) === engineNow()) await stopEngine()
+      rmSync(startedByTests, { force: true })
     })
 }
 
@@ -48,7 +48,7 @@ async function alone(action) {
   const own = `${lock}-${process.pid}`
   writeFileSync(own, String(process.pid))
   while (!takes(own)) {
-    const holder = holderOf(lock)
+    const holder = textOf(lock)
     if (holder !== undefined && !isAlive(holder)) rmSync(lock, { force: true })
     else await delay(200)
   }
@@ -71,12 +71,17 @@ function takes(own) {
   }
 }
 
-function holderOf(file) {
+function textOf(file) {
   try {
     return readFileSync(file, 'utf8')
   } catch {
     return undefined
   }
+}
+
+/** Which engine runs: its process, and the boot of the machine. */
+function engineNow() {
+  return `${textOf('/var/run/docker.pid')} ${textOf('/proc/sys/kernel/random/boot_id')}`
 }
 
 function isAlive(pid) {
